@@ -1,0 +1,230 @@
+// Makes of a flag's document all that an evaluation needs and every reply that it can give, once for each publish.
+import type { CompiledFlag, CompiledSplit, Outcome } from './compiled.ts';
+import { parseDocument, renderDocument } from './document.ts';
+import { documentLimits } from './document-limits.ts';
+import type { FlagDocument, FlagType, Issue, Json, JsonObject, NumberFormat, Reason } from './model.ts';
+import { valueProblem } from './parse-variants.ts';
+import { BUCKET_COUNT, percentageToEdge } from './percentage.ts';
+import { asFields, isDeeperThan, own } from './reading.ts';
+import { renderValue } from './render.ts';
+import { reportUnevaluated } from './unevaluated.ts';
+
+/** Where an item stands, which is all that is known of one whose document cannot be read. */
+export interface FlagAddress {
+  readonly environment: string;
+  readonly id: string;
+}
+
+/**
+ * The flag ready to serve. Never throws: a document that is broken, names another flag than its address, or needs what
+ * this version cannot evaluate makes a flag that says why in `quarantined` and answers QUARANTINED.
+ * @param json the document as renderDocument wrote it
+ */
+export function compileFlag(json: string, address: FlagAddress): CompiledFlag {
+  const parsed = parseDocument(json);
+  if (!parsed.ok) return quarantine(json, address, parsed.issues);
+  const document = parsed.value;
+  if (document.flag_id !== address.id || document.environment !== address.environment) {
+    return quarantine(json, address, [{ path: 'flag_id', message: 'is not the flag of this address' }]);
+  }
+  const issues: Issue[] = [];
+  reportUnevaluated(issues, document);
+  return issues.length === 0 ? compileDocument(document) : quarantine(json, address, issues);
+}
+
+function compileDocument(document: FlagDocument): CompiledFlag {
+  const outcome = outcomesOf(document);
+  const off = document.off_variant ?? 'off';
+  const ranges = servedRanges(document);
+  const only = ranges.length === 1 ? ranges[0] : undefined;
+  return {
+    flagId: document.flag_id,
+    environment: document.environment,
+    version: document.version,
+    revision: document.revision,
+    type: document.type,
+    enabled: document.enabled,
+    tags: document.tags,
+    json: renderDocument(document),
+    quarantined: undefined,
+    hashSuffix: hashSuffix(document.salt ?? document.flag_id),
+    bucketBy: document.bucket_by === 'user_id' ? undefined : document.bucket_by,
+    bucketPath: document.bucket_by.includes('.') ? document.bucket_by.split('.') : undefined,
+    targets: compileTargets(document, outcome),
+    fixed: only === undefined ? undefined : outcome(only.variant, 'STATIC'),
+    split: only === undefined ? compileSplit(ranges, outcome) : undefined,
+    disabled: outcome(off, 'DISABLED'),
+    bucketKeyMissing: outcome(off, 'BUCKET_KEY_MISSING'),
+  };
+}
+
+/** UTF-8 of ":" + salt: what follows the user in the hash's input. */
+function hashSuffix(salt: string): Uint8Array {
+  return new TextEncoder().encode(`:${salt}`);
+}
+
+interface ServedRange {
+  readonly edge: number;
+  readonly variant: string;
+}
+
+/** Exclusive upper edges in ascending order, the last one 10000, none of them empty. */
+function servedRanges(document: FlagDocument): readonly ServedRange[] {
+  if (document.type !== 'boolean') {
+    const ranges = document.allocation ?? [];
+    // A split between one variant is none, however many ranges hold it.
+    const served = new Set(ranges.map(([, , variant]) => variant));
+    return (served.size === 1 ? ranges.slice(-1) : ranges).map(([, edge, variant]) => ({ edge, variant }));
+  }
+  const edge = percentageToEdge(document.rollout_percentage) ?? 0;
+  return [
+    { edge, variant: 'on' },
+    { edge: BUCKET_COUNT, variant: 'off' },
+  ].filter((range, i, all) => range.edge > (all[i - 1]?.edge ?? 0));
+}
+
+type OutcomeOf = (variant: string, reason: Reason) => Outcome;
+
+/** Makes each outcome once: hundreds of ranges and thousands of targets share them. */
+function outcomesOf(document: FlagDocument): OutcomeOf {
+  const made = new Map<string, Outcome>();
+  return (variant, reason) => {
+    const name = `${reason} ${variant}`;
+    const known = made.get(name);
+    if (known !== undefined) return known;
+    const value = document.type === 'boolean' ? variant === 'on' : ownValue(document.variants, variant);
+    const enabled = document.type === 'boolean' ? value === true : variant !== document.off_variant;
+    const outcome = makeOutcome({
+      flagId: document.flag_id,
+      version: document.version,
+      enabled,
+      variant,
+      value,
+      reason,
+      format: document.format,
+    });
+    made.set(name, outcome);
+    return outcome;
+  };
+}
+
+function ownValue(variants: JsonObject | undefined, variant: string): Json {
+  const value = variants === undefined ? undefined : own(variants, variant);
+  return value === undefined ? null : (value as Json);
+}
+
+/** See compiled.ts for the two forms of reply. */
+function makeOutcome(answer: {
+  readonly flagId: string;
+  readonly version: number;
+  readonly enabled: boolean;
+  readonly variant: string;
+  readonly value: Json;
+  readonly reason: Reason;
+  readonly format: NumberFormat | undefined;
+}): Outcome {
+  const { flagId, version, enabled, variant, value, reason, format } = answer;
+  const served = [
+    '"variant":',
+    JSON.stringify(variant),
+    ',"value":',
+    renderValue(value, format),
+    ',"reason":"',
+    reason,
+    '","version":',
+    String(version),
+  ].join('');
+  return {
+    flagId,
+    version,
+    enabled,
+    variant,
+    value,
+    reason,
+    ruleId: undefined,
+    // Joined, not added: the sum of strings is a tree that the first request would have to flatten.
+    replyHead: ['{"flag_id":', JSON.stringify(flagId), ',"enabled":', String(enabled), ',"user_id":'].join(''),
+    replyTail: ['",', served, ',"revision":'].join(''),
+    batchJson: ['{"enabled":', String(enabled), ',', served, '}'].join(''),
+  };
+}
+
+function compileTargets(document: FlagDocument, outcome: OutcomeOf): ReadonlyMap<string, Outcome> | undefined {
+  const targets = new Map<string, Outcome>();
+  for (const { variant, user_ids: ids } of document.targets) {
+    const served = outcome(variant, 'TARGET_MATCH');
+    for (const id of ids) targets.set(id, served);
+  }
+  return targets.size === 0 ? undefined : targets;
+}
+
+function compileSplit(ranges: readonly ServedRange[], outcome: OutcomeOf): CompiledSplit {
+  return {
+    edges: Uint16Array.from(ranges, ({ edge }) => edge),
+    outcomes: ranges.map(({ variant }) => outcome(variant, 'SPLIT')),
+  };
+}
+
+/** What can be told of a broken document, so that it can still be listed, found by tag, and served its off_variant. */
+function quarantine(json: string, address: FlagAddress, issues: readonly Issue[]): CompiledFlag {
+  const fields = readableFields(json);
+  const type = own(fields, 'type');
+  const known: FlagType = type === 'string' || type === 'number' || type === 'object' ? type : 'boolean';
+  const tags = own(fields, 'tags');
+  const version = countOf(own(fields, 'version'));
+  const outcome = makeOutcome({
+    flagId: address.id,
+    version,
+    ...offAnswer(fields, known),
+    enabled: false,
+    reason: 'QUARANTINED',
+  });
+  return {
+    flagId: address.id,
+    environment: address.environment,
+    version,
+    revision: countOf(own(fields, 'revision')),
+    type: known,
+    // Off, with QUARANTINED for DISABLED: evaluation needs no question of its own.
+    enabled: false,
+    tags: Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [],
+    json:
+      Object.keys(fields).length > 0 ? json : JSON.stringify({ flag_id: address.id, environment: address.environment }),
+    quarantined: issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; '),
+    hashSuffix: hashSuffix(address.id),
+    bucketBy: undefined,
+    bucketPath: undefined,
+    targets: undefined,
+    fixed: outcome,
+    split: undefined,
+    disabled: outcome,
+    bucketKeyMissing: outcome,
+  };
+}
+
+/** The off_variant where the document names one that it has; `off` for a boolean flag; else a nameless null. */
+function offAnswer(
+  fields: Record<string, unknown>,
+  type: FlagType,
+): { variant: string; value: Json; format: NumberFormat | undefined } {
+  if (type === 'boolean') return { variant: 'off', value: false, format: undefined };
+  const off = own(fields, 'off_variant');
+  const value = own(asFields(own(fields, 'variants')) ?? {}, typeof off === 'string' ? off : '');
+  if (typeof off !== 'string' || valueProblem(type, value) !== undefined)
+    return { variant: '', value: null, format: undefined };
+  return { variant: off, value: value as Json, format: own(fields, 'format') === 'float' ? 'float' : undefined };
+}
+
+/** The fields of what is at least a JSON object of bearable depth; none of anything else. */
+function readableFields(json: string): Record<string, unknown> {
+  try {
+    const raw: unknown = JSON.parse(json);
+    return isDeeperThan(raw, documentLimits.documentDepthMax) ? {} : { ...asFields(raw) };
+  } catch {
+    return {};
+  }
+}
+
+function countOf(value: unknown): number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : 0;
+}
