@@ -1,0 +1,106 @@
+// Every message between a primary and its workers (and the burgee command, which speaks as a worker that serves
+// nothing). One closed union; the frame is `u32 length, u8 type, bytes`, little-endian, length counting type and bytes.
+// Snapshots and deltas travel as the bytes that were encoded once; everything else is JSON.
+import type { ErrorCode } from '../errors.ts';
+import type { Issue } from '../core/model.ts';
+
+/** A lease of rate-limit tokens, good for one window: until 20 ms before `windowEndMs`. */
+export interface Lease {
+  readonly keyId: string;
+  readonly windowEndMs: number;
+  readonly tokens: number;
+  /** True when the window has no more to give: further requests are refused without asking. */
+  readonly spent: boolean;
+  /** What the window still had to give after this grant, for the RateLimit headers. */
+  readonly remaining?: number;
+}
+
+export interface LeaseUse {
+  readonly keyId: string;
+  readonly windowEndMs: number;
+  /** Requests let through in this window so far, whoever granted them. */
+  readonly admitted: number;
+  /** Tokens held and not yet used. */
+  readonly held: number;
+}
+
+export interface CommandRequest {
+  readonly id: number;
+  /** Who asks: a key_id, or "cli" for the burgee command on the local socket. */
+  readonly actor: string;
+  readonly requestId: string;
+  /** Set when the client sent an Idempotency-Key: its key and the SHA-256 of method, address and body. */
+  readonly idempotency: { readonly key: string; readonly fingerprint: string } | undefined;
+  /** The asking key's tags, when it has any: a flag that carries none of them does not exist for it. */
+  readonly tags?: readonly string[] | undefined;
+  readonly command: Command;
+}
+
+/** Everything a client can ask of the store. Closed: a new write is a new member. */
+export type Command =
+  | { readonly type: 'flag.create'; readonly environment: string; readonly body: unknown }
+  | { readonly type: 'flag.replace'; readonly environment: string; readonly flagId: string; readonly body: unknown; readonly ifMatch: IfMatch }
+  | { readonly type: 'flag.patch'; readonly environment: string; readonly flagId: string; readonly body: unknown; readonly ifMatch: IfMatch }
+  | { readonly type: 'flag.archive'; readonly environment: string; readonly flagId: string; readonly ifMatch: IfMatch }
+  | { readonly type: 'flag.restore'; readonly environment: string; readonly flagId: string; readonly ifMatch: IfMatch }
+  | { readonly type: 'environment.create'; readonly body: unknown }
+  | { readonly type: 'key.create'; readonly grantor: Grantor; readonly body: unknown }
+  | { readonly type: 'key.list'; readonly grantor: Grantor; readonly cursor: string | undefined; readonly limit: number }
+  | { readonly type: 'key.revoke'; readonly grantor: Grantor; readonly keyId: string }
+  | { readonly type: 'key.rotate'; readonly grantor: Grantor; readonly keyId: string; readonly body: unknown };
+
+/** Versions the client accepts; undefined: any. */
+export type IfMatch = readonly number[] | undefined;
+
+/** What the asking key may hand on: a key makes only keys within its own scopes, environments and tags. */
+export interface Grantor {
+  readonly scopes: readonly string[];
+  readonly environments: readonly string[] | undefined;
+  readonly tags: readonly string[] | undefined;
+}
+
+export type CommandOutcome =
+  | {
+      readonly ok: true;
+      readonly status: number;
+      readonly headers: Readonly<Record<string, string>>;
+      /** The reply's body, JSON text. */
+      readonly body: string;
+      /** The revision this write made; for a read, or a write that changed nothing, the store's. */
+      readonly revision: number;
+    }
+  | { readonly ok: false; readonly code: ErrorCode; readonly detail: string; readonly issues?: readonly Issue[];
+      /** IN_USE: the flag_ids that need the item. */
+      readonly dependents?: readonly string[] };
+
+/** Cumulative since the worker started, so that a lost or doubled report changes nothing: name -> value. */
+export interface TallyReport {
+  readonly counters: Readonly<Record<string, number>>;
+  /** series -> bucket counts then [sum in seconds]; buckets as in observe/metrics.ts. */
+  readonly histograms: Readonly<Record<string, readonly number[]>>;
+  readonly gauges: Readonly<Record<string, number>>;
+}
+
+export type ToPrimary =
+  | { readonly type: 'hello'; readonly pid: number; readonly startTime: string; readonly slot: number; readonly build: string;
+      readonly role: 'worker' | 'cli'; readonly epoch: string; readonly revision: number; readonly leases: readonly LeaseUse[] }
+  | { readonly type: 'ack'; readonly revision: number }
+  | { readonly type: 'resend'; readonly revision: number; readonly reason: string }
+  | { readonly type: 'listening' }
+  | { readonly type: 'beat'; readonly revision: number; readonly leases: readonly LeaseUse[] }
+  | { readonly type: 'want'; readonly revision: number }
+  | { readonly type: 'command'; readonly request: CommandRequest }
+  | { readonly type: 'lease_request'; readonly keyId: string; readonly limit: number; readonly tokens: number }
+  | { readonly type: 'lease_return'; readonly keyId: string; readonly windowEndMs: number; readonly tokens: number }
+  | { readonly type: 'tally'; readonly report: TallyReport }
+  | { readonly type: 'metrics'; readonly id: number };
+
+export type ToWorker =
+  | { readonly type: 'snapshot'; readonly bytes: Uint8Array }
+  | { readonly type: 'delta'; readonly bytes: Uint8Array }
+  /** The primary has just confirmed with the store that `revision` is the newest. Sent every second at least. */
+  | { readonly type: 'confirmed'; readonly revision: number; readonly tier: string }
+  | { readonly type: 'outcome'; readonly id: number; readonly outcome: CommandOutcome }
+  | { readonly type: 'lease'; readonly lease: Lease }
+  | { readonly type: 'metrics'; readonly id: number; readonly text: string }
+  | { readonly type: 'drain'; readonly deadlineMs: number; readonly delayMs: number };

@@ -1,0 +1,23 @@
+// Two checks of two things: the XOR of item tags says that a holder has the same items as the store; xxHash64 says that
+// the bytes which carried them arrived whole.
+import xxhash from 'xxhash-wasm';
+import type { ItemKind } from './item.ts';
+
+export interface Sums {
+  keys: bigint;
+  rest: bigint;
+}
+
+/** XORs a tag in or, since XOR undoes itself, out. */
+export function toggle(sums: Sums, kind: ItemKind, tag: bigint): void {
+  if (kind === 'key') sums.keys ^= tag;
+  else sums.rest ^= tag;
+}
+
+export type HashBytes = (bytes: Uint8Array) => bigint;
+
+/** xxHash64, seed 0, unsigned. Compiles a small WASM module once. */
+export async function createHashBytes(): Promise<HashBytes> {
+  const { h64Raw } = await xxhash();
+  return (bytes) => h64Raw(bytes);
+}
