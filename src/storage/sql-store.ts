@@ -1,0 +1,119 @@
+// The store over SQL: one lock, one transaction and one revision for each write; reads that see one state.
+import type { CommandOutcome, CommandRequest } from '../ipc/messages.ts';
+import { createEnvironment } from './environments.ts';
+import { runFlagCommand } from './flags.ts';
+import { prepareReplay, readReplay, storeReplay } from './idempotency.ts';
+import { listKeys, runKeyWrite } from './keys.ts';
+import { prune } from './prune.ts';
+import { type OnQuarantine, readAll, readHead, readSince } from './read.ts';
+import { OutcomeUnknown, type Sql, SqlError, StorageUnavailable } from './sql.ts';
+import type { Store } from './store.ts';
+import { beginWrite, type Done, finishWrite, Refusal, type Write } from './write.ts';
+
+const PRUNE_EVERY_MS = 60_000;
+/**
+ * Classes and codes of SQLSTATE that say "not now", before a commit: connection, resources (a full disk), an operator,
+ * a lock not had in time, a transaction that lost against another.
+ */
+const UNAVAILABLE = /^(?:08|53|57|58|55P03|40001|40P01|25006)/;
+
+export interface StoreOptions {
+  /** The clock; a test may have its own. */
+  readonly now?: () => Date;
+  readonly onQuarantine?: OnQuarantine;
+  /** A failure that became an INTERNAL outcome, or befell the pruning: for the log. */
+  readonly onError?: (error: unknown, during: string) => void;
+}
+
+/** The schema must be there (migrate). Closing the store closes `sql`. */
+export function createStore(sql: Sql, options: StoreOptions = {}): Store {
+  const { now = () => new Date(), onQuarantine = () => {}, onError = () => {} } = options;
+  const running = new Set<string>();
+  let prunedAtMs = Number.NEGATIVE_INFINITY;
+  let pruning: Promise<void> = Promise.resolve();
+
+  async function run(request: CommandRequest): Promise<CommandOutcome> {
+    const { actor, idempotency } = request;
+    const mark = idempotency === undefined ? undefined : JSON.stringify([actor, idempotency.key]);
+    if (mark !== undefined && running.has(mark)) {
+      return { ok: false, code: 'IDEMPOTENCY_RUNNING', detail: 'wait for its reply, then repeat the request to see it again' };
+    }
+    if (mark !== undefined) running.add(mark);
+    try {
+      return await attempt(request);
+    } catch (error) {
+      return outcomeOf(error, request.command.type);
+    } finally {
+      if (mark !== undefined) running.delete(mark);
+    }
+  }
+
+  async function attempt(request: CommandRequest): Promise<CommandOutcome> {
+    const { command } = request;
+    if (command.type === 'key.list') {
+      const body = await listKeys(sql, command);
+      return { ok: true, status: 200, headers: {}, body, revision: (await readHead(sql)).revision };
+    }
+    const replay = await prepareReplay(request);
+    const outcome = await sql.transaction(async (tx) => {
+      const write = await beginWrite(sql, tx, { actor: request.actor, requestId: request.requestId, at: now() });
+      const before = replay === undefined ? undefined : await readReplay(write, replay);
+      if (before !== undefined) return before;
+      const done = await perform(write, request);
+      const revision = await finishWrite(write);
+      const outcome: Done = { ...done, revision };
+      if (replay !== undefined) await storeReplay(write, replay, outcome);
+      return outcome;
+    });
+    considerPruning();
+    return outcome;
+  }
+
+  function outcomeOf(error: unknown, during: string): CommandOutcome {
+    if (error instanceof Refusal) return error.outcome;
+    if (error instanceof StorageUnavailable || error instanceof OutcomeUnknown) throw error;
+    if (error instanceof SqlError && UNAVAILABLE.test(error.code)) {
+      throw new StorageUnavailable(`the store cannot write now: ${error.message}`, { cause: error });
+    }
+    onError(error, during);
+    return { ok: false, code: 'INTERNAL', detail: 'the write was not made; the log says why' };
+  }
+
+  /** After a write, at most once a minute, and nobody waits for it. */
+  function considerPruning(): void {
+    const at = now();
+    if (at.getTime() - prunedAtMs < PRUNE_EVERY_MS) return;
+    prunedAtMs = at.getTime();
+    pruning = prune(sql, at).catch((error: unknown) => onError(error, 'prune'));
+  }
+
+  return {
+    readHead: () => readHead(sql),
+    readAll: () => readAll(sql, onQuarantine),
+    readSince: (revision) => readSince(sql, revision, onQuarantine),
+    run,
+    async close() {
+      await pruning;
+      await sql.close();
+    },
+  };
+}
+
+function perform(write: Write, { command, tags }: CommandRequest): Promise<Done> {
+  switch (command.type) {
+    case 'flag.create':
+    case 'flag.replace':
+    case 'flag.patch':
+    case 'flag.archive':
+    case 'flag.restore':
+      return runFlagCommand(write, command, tags);
+    case 'environment.create':
+      return createEnvironment(write, command.body);
+    case 'key.create':
+    case 'key.revoke':
+    case 'key.rotate':
+      return runKeyWrite(write, command);
+    case 'key.list':
+      throw new Error('key.list is a read');
+  }
+}

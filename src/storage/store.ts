@@ -1,0 +1,20 @@
+// What the primary asks of the store. `read*` feed the sync loop; `run` is the one way in for a write.
+import type { CommandOutcome, CommandRequest } from '../ipc/messages.ts';
+import type { DeltaContent, SnapshotContent, SnapshotHead } from '../snapshot/item.ts';
+
+export interface Store {
+  /** One indexed query: epoch, revision and sums as the store has them now. */
+  readHead(): Promise<SnapshotHead>;
+  /** Everything live, in one consistent read. */
+  readAll(): Promise<SnapshotContent>;
+  /** What changed after `revision` up to now, each item once, in one consistent read; undefined when `changes` no longer reaches back. */
+  readSince(revision: number): Promise<DeltaContent | undefined>;
+  /**
+   * One transaction: lock the revision row, settle idempotency, check, write row, version row, audit row and `changes`.
+   * Resolves when durable. Never throws for what the client did; throws StorageUnavailable or OutcomeUnknown.
+   */
+  run(request: CommandRequest): Promise<CommandOutcome>;
+  close(): Promise<void>;
+}
+
+export type { EnvironmentItem, KeyItem } from '../snapshot/item.ts';

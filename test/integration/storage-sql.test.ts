@@ -1,0 +1,152 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type Test, test } from 'tap';
+import { migrate } from '../../src/storage/migrate.ts';
+import { openPglite } from '../../src/storage/pglite.ts';
+import { StorageUnavailable } from '../../src/storage/sql.ts';
+import { createStore } from '../../src/storage/sql-store.ts';
+import { sumsOf } from './fixtures/storage.ts';
+
+const dataDir = mkdtempSync(join(tmpdir(), 'burgee-sql-'));
+const progress: string[] = [];
+const sql = await openPglite({ dataDir, onProgress: (line) => progress.push(line) });
+const applied = await migrate(sql);
+const store = createStore(sql);
+
+const hash = (digit: string): string => digit.repeat(64);
+
+/** Head, sums and changes agree; returns the revision. */
+async function settled(t: Test): Promise<number> {
+  const content = await store.readAll();
+  t.match(content.head, sumsOf(content));
+  return content.head.revision;
+}
+
+test('the first opening says that it makes the database', async (t) => {
+  t.match(progress[0], /^creating the embedded database in .*pg/);
+});
+
+test('migrations apply once, in order', async (t) => {
+  t.same(applied, ['001_store.sql', '002_api_keys.sql']);
+  t.same(await migrate(sql), []);
+});
+
+test('a migration edited afterwards is refused by name, an unknown newer one is not', async (t) => {
+  const folder = t.testdir({ '003_more.sql': 'CREATE TABLE more (a int); CREATE TABLE most (a int);' });
+  const url = pathToFileURL(`${folder}/`);
+  t.same(await migrate(sql, url), ['003_more.sql']);
+  writeFileSync(join(folder, '003_more.sql'), 'SELECT 1');
+  await t.rejects(migrate(sql, url), /003_more\.sql was edited/);
+  t.same(await migrate(sql), []);
+});
+
+test('a migration that fails leaves nothing behind', async (t) => {
+  const folder = t.testdir({ '004_bad.sql': 'CREATE TABLE half (a int); SELECT nonsense;' });
+  await t.rejects(migrate(sql, pathToFileURL(`${folder}/`)), { name: 'SqlError', code: '42703' });
+  t.same(await sql.query("SELECT to_regclass('half') AS half"), [{ half: null }]);
+});
+
+test('three environments are there from the start', async (t) => {
+  const { head, items } = await store.readAll();
+  t.same(items.map((item) => `${item.kind} ${item.id}`).sort(), ['environment dev', 'environment prod', 'environment staging']);
+  t.same(head.changedAt, { prod: 1, staging: 1, dev: 1 });
+});
+
+test('a key inserted by SQL with four columns takes a revision and is followed', async (t) => {
+  const before = await settled(t);
+  await sql.query('INSERT INTO api_keys (key_id, key_hash, name, rate_limit) VALUES ($1, $2, $3, $4::integer)', ['sql-1', hash('a'), 'n', 60]);
+  t.equal(await settled(t), before + 1);
+  const delta = await store.readSince(before);
+  t.match(delta, { from: before, head: { revision: before + 1 }, removes: [], puts: { length: 1 } });
+  t.same(JSON.parse(delta?.puts[0]?.json ?? ''), {
+    key_id: 'sql-1', key_hash: hash('a'), name: 'n', scopes: ['evaluate', 'read', 'write'], environments: null, tags: null,
+    rate_limit: 60, expires_at: null,
+  });
+});
+
+test('a statement over several rows takes one revision', async (t) => {
+  const before = await settled(t);
+  await sql.query(`INSERT INTO api_keys (key_id, key_hash, name, rate_limit)
+    VALUES ('sql-2', '${hash('b')}', 'n', 1), ('sql-3', '${hash('c')}', 'n', 1)`);
+  t.equal(await settled(t), before + 1);
+  await sql.query("UPDATE api_keys SET rate_limit = 5 WHERE key_id LIKE 'sql-%'");
+  t.equal(await settled(t), before + 2);
+  t.equal((await store.readSince(before + 1))?.puts.length, 3);
+});
+
+test('a statement over no row takes none', async (t) => {
+  const before = await settled(t);
+  await sql.query("UPDATE api_keys SET rate_limit = 5 WHERE key_id = 'nobody'");
+  await sql.query("DELETE FROM api_keys WHERE key_id = 'nobody'");
+  t.equal(await settled(t), before);
+});
+
+test('revoking, renaming, deleting and upserting by SQL keep sum and changes right', async (t) => {
+  const before = await settled(t);
+  await sql.query("UPDATE api_keys SET revoked_at = now() WHERE key_id = 'sql-2'");
+  await sql.query("UPDATE api_keys SET key_id = 'sql-4' WHERE key_id = 'sql-3'");
+  await sql.query(`INSERT INTO api_keys (key_id, key_hash, name, rate_limit)
+    VALUES ('sql-4', '${hash('c')}', 'n', 1), ('sql-5', '${hash('d')}', 'n', 1) ON CONFLICT (key_id) DO UPDATE SET name = 'again'`);
+  t.equal(await settled(t), before + 3);
+  await sql.query("DELETE FROM api_keys WHERE key_id = 'sql-1'");
+  t.equal(await settled(t), before + 4);
+  const delta = await store.readSince(before);
+  t.same(delta?.removes.map((remove) => remove.id).sort(), ['sql-1', 'sql-2', 'sql-3']);
+  t.same(delta?.puts.map((put) => put.id).sort(), ['sql-4', 'sql-5']);
+  await sql.query('TRUNCATE api_keys');
+  t.equal(await settled(t), before + 5);
+  t.equal((await store.readHead()).sumKeys, 0n);
+});
+
+test('a hash that is not 64 lower-case hex digits, a scope or a limit that does not exist are refused', async (t) => {
+  const insert = (column: string, value: string): Promise<unknown> =>
+    sql.query(`INSERT INTO api_keys (key_id, name, key_hash, ${column}) VALUES ('bad', 'n', '${hash('e')}', ${value})`);
+  await t.rejects(sql.query(`INSERT INTO api_keys (key_id, key_hash, name) VALUES ('bad', '${hash('E')}', 'n')`), { code: '23514' });
+  await t.rejects(insert('scopes', "'{root}'"), { code: '23514' });
+  await t.rejects(insert('scopes', "'{}'"), { code: '23514' });
+  await t.rejects(insert('rate_limit', '-1'), { code: '23514' });
+});
+
+test('bigint comes back as text, arrays as arrays', async (t) => {
+  const rows = await sql.query('SELECT $1::bigint AS tag, $2::text[] AS names, $3::text[] AS none', [-(2n ** 63n), ['a', 'b,"c'], null]);
+  t.same(rows, [{ tag: '-9223372036854775808', names: ['a', 'b,"c'], none: null }]);
+});
+
+test('transactions run one after another, and a failed one is undone', async (t) => {
+  const order: string[] = [];
+  const first = sql.transaction(async (tx) => {
+    await tx.query('CREATE TABLE undone (a int)');
+    order.push('first');
+    throw new Error('no');
+  });
+  const second = sql.query("SELECT to_regclass('undone') AS undone").then((rows) => {
+    order.push('second');
+    return rows;
+  });
+  await t.rejects(first, { message: 'no' });
+  t.same(await second, [{ undone: null }]);
+  t.same(order, ['first', 'second']);
+});
+
+test('an error swallowed inside a transaction does not become a quiet rollback', async (t) => {
+  await t.rejects(sql.transaction((tx) => tx.query('SELECT nonsense').catch(() => 'swallowed')), { name: 'SqlError', code: '42703' });
+});
+
+test('a transaction that has ended takes no more statements', async (t) => {
+  const tx = await sql.transaction(async (open) => open);
+  await t.rejects(tx.query('SELECT 1'), /has ended/);
+});
+
+test('a folder that holds something else is not touched', async (t) => {
+  const folder = t.testdir({ pg: { 'mine.txt': 'x' } });
+  await t.rejects(openPglite({ dataDir: folder }), { name: 'StorageUnavailable', message: /holds no database/ });
+});
+
+test('after closing, statements are refused and closing again is fine', async (t) => {
+  await store.close();
+  await store.close();
+  await t.rejects(sql.query('SELECT 1'), StorageUnavailable);
+  rmSync(dataDir, { recursive: true });
+});
