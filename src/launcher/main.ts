@@ -1,0 +1,54 @@
+// Wires the launcher: `npm start`, PID 1 in a container, the process under PM2 or systemd.
+import { loadConfig } from '../config.ts';
+import { createLogger } from '../observe/logger.ts';
+import { systemClock } from '../run/clock.ts';
+import { Owned } from '../run/owned.ts';
+import { isAlive } from '../run/process-identity.ts';
+import { openRunDir, type RunDir } from '../run/run-dir.ts';
+import { createLauncher, type LauncherSignal } from './launcher.ts';
+
+const SIGNALS: readonly LauncherSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+
+/**
+ * Runs the service until it ends; resolves with the exit code. `main` is the script that primary and workers run; default:
+ * the one this process was started with. Throws ConfigError, Owned, DataDirUnusable.
+ */
+export async function runLauncher(main: string | undefined = process.argv[1]): Promise<number> {
+  if (main === undefined) throw new Error('the path of the main script is unknown');
+  const config = loadConfig(process.env);
+  const log = createLogger({ level: config.logLevel, name: 'launcher' });
+  const runDir = openRunDir(config.dataDir);
+  refuseSecondLauncher(runDir);
+  runDir.writePid('launcher');
+  const launcher = createLauncher({
+    main,
+    execArgv: process.execArgv,
+    env: process.env,
+    runDir,
+    clock: systemClock,
+    log,
+    shutdownTimeoutMs: config.shutdownTimeoutMs,
+    onReady() {
+      // Again, because a launcher that started at the same moment and was then refused may have written over it.
+      runDir.writePid('launcher');
+      process.send?.('ready');
+    },
+  });
+  for (const signal of SIGNALS) process.on(signal, () => launcher.signal(signal));
+  try {
+    return await launcher.run();
+  } finally {
+    runDir.removePid('launcher');
+  }
+}
+
+// The primary's lock is what decides. This only tells the common case, a second start by mistake, at once.
+function refuseSecondLauncher(runDir: RunDir): void {
+  const other = runDir.readPid('launcher');
+  if (other === undefined || other.pid === process.pid || !isAlive(other)) return;
+  throw new Owned(
+    'data_dir',
+    other.pid,
+    `DATA_DIR ${runDir.dataDir} is owned by the service whose launcher has pid ${other.pid}; stop it, or set DATA_DIR to another folder.`,
+  );
+}

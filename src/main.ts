@@ -1,0 +1,72 @@
+// Where every process of the service begins: picks launcher, primary or worker, and loads only what that role needs.
+import { writeSync } from 'node:fs';
+import { buildInfo } from './build-info.ts';
+import { DataDirUnusable, EXIT_CONFIGURATION, Owned } from './run/owned.ts';
+
+process.exitCode = await main(process.argv.slice(2), process.env['BURGEE_ROLE']);
+
+/** Runs until the role ends, or, for primary and worker, until it runs; the exit code so far. */
+async function main(args: readonly string[], role: string | undefined): Promise<number> {
+  try {
+    const [argument] = args;
+    if (argument === '--version' || argument === '-v') return print(1, buildInfo().version);
+    if (argument === '--help' || argument === '-h') return print(1, (await import('./config.ts')).helpText());
+    if (argument === 'keys') return await (await import('./cli/main.ts')).runCli(args);
+    if (argument !== undefined) {
+      print(2, `burgee: unknown argument ${argument}; settings are environment variables, see --help.`);
+      return EXIT_CONFIGURATION;
+    }
+    return await run(role);
+  } catch (error) {
+    // Nothing else may hold the process up: a role that failed to start has sockets, timers and channels open.
+    process.exit(await report(error));
+  }
+}
+
+async function run(role: string | undefined): Promise<number> {
+  switch (role) {
+    case undefined:
+    case '':
+      // PM2's channel would keep the loop alive.
+      return process.exit(await (await import('./launcher/main.ts')).runLauncher());
+    case 'primary':
+      await (await import('./primary/main.ts')).runPrimary();
+      return 0;
+    case 'worker':
+      await (await import('./worker/main.ts')).runWorker(readSlot(process.env['BURGEE_SLOT']));
+      return 0;
+    default:
+      print(2, `burgee: BURGEE_ROLE is set by the service itself; "${role}" is no role. Unset it.`);
+      return EXIT_CONFIGURATION;
+  }
+}
+
+function readSlot(text: string | undefined): number {
+  const slot = Number(text);
+  if (Number.isSafeInteger(slot) && slot >= 1) return slot;
+  throw new Error('a worker is started by its primary, not by hand: BURGEE_SLOT is missing');
+}
+
+async function report(error: unknown): Promise<number> {
+  const { ConfigError } = await import('./config.ts');
+  if (error instanceof Owned || error instanceof DataDirUnusable) {
+    print(2, `burgee: ${error.message}`);
+    return error.exitCode;
+  }
+  if (error instanceof ConfigError) {
+    print(2, `burgee: ${error.message}`);
+    return EXIT_CONFIGURATION;
+  }
+  print(2, `burgee: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  return 1;
+}
+
+// In one piece and before the process ends; a reader that has gone does not matter.
+function print(descriptor: 1 | 2, text: string): 0 {
+  try {
+    writeSync(descriptor, text.endsWith('\n') ? text : `${text}\n`);
+  } catch {
+    // There is nobody left to tell.
+  }
+  return 0;
+}
