@@ -1,0 +1,380 @@
+// The only reader of the environment. One table says what each variable is called, means, allows and defaults to; the
+// configuration, the messages about a wrong one, --help and .env.example all come from it, so they cannot disagree.
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { cpuQuota } from './cpu-quota.ts';
+import { limits } from './limits.ts';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export const ACCESS_LOG_MODES = ['all', 'sampled', 'errors'] as const;
+export type AccessLogMode = (typeof ACCESS_LOG_MODES)[number];
+
+export interface Config {
+  readonly port: number;
+  readonly host: string;
+  /** Worker processes. */
+  readonly workers: number;
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly logLevel: LogLevel;
+  readonly accessLog: AccessLogMode;
+  /** Never print it. */
+  readonly bootstrapAdminKey: string | undefined;
+  /** As browsers send them: lower-case scheme and host, no default port, no path. */
+  readonly allowedOrigins: readonly string[];
+  readonly metricsPort: number | undefined;
+  readonly metricsHost: string;
+  /** How long workers serve without a primary before they drain; 0: for ever. */
+  readonly orphanTimeoutMs: number;
+  readonly drainDelayMs: number;
+  readonly shutdownTimeoutMs: number;
+  /** Fault injection for tests: a worker's compile of a delta takes at least this long. */
+  readonly faultCompileMs: number;
+}
+
+/** Its message names every wrong variable, what is wrong with it and what would be right, one a line. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration is wrong.\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+type Parsed<T> = { readonly value: T } | { readonly wrong: string };
+
+interface Variable<T> {
+  readonly name: string;
+  /** What it allows, to end "must be ...". */
+  readonly allowed: string;
+  /** What holds when it is not set: a text as one would write it, or a value that has none. */
+  readonly fallback: string | (() => T);
+  readonly meaning: string;
+  /** Its value is never printed. */
+  readonly secret?: boolean;
+  /** For tests only: not in --help, not in .env.example. */
+  readonly internal?: boolean;
+  readonly parse: (text: string) => Parsed<T>;
+}
+
+const WHOLE_NUMBER = /^(0|[1-9]\d{0,15})$/;
+const HOST = /^[A-Za-z0-9._:%-]{1,253}$/;
+// What a header can carry.
+const HEADER_TEXT = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+const DAY_MS = limits.durationMsMax;
+
+const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } = {
+  port: {
+    name: 'PORT',
+    ...integer(1, 65_535),
+    fallback: '8000',
+    meaning: 'The port of the API and its documentation.',
+  },
+  host: {
+    // Every route that shows or changes anything wants a key, the first of which is random, and those without a key
+    // tell only a status: so a service that exists to be called by others listens to them. See also METRICS_HOST.
+    name: 'HOST',
+    ...host(),
+    fallback: '0.0.0.0',
+    meaning: 'The address to listen on. 127.0.0.1 for this machine only. Plain HTTP: over a network put TLS before it.',
+  },
+  workers: {
+    name: 'WORKERS',
+    ...integer(1, limits.workersMax),
+    fallback: defaultWorkers,
+    meaning: "Processes that answer. Not set: one a core, within the container's CPU quota, at most 16; 1 on macOS.",
+  },
+  dataDir: {
+    name: 'DATA_DIR',
+    allowed: 'a path',
+    fallback: './data',
+    meaning: 'The folder of the embedded database, the snapshot file and the sockets. One service a folder.',
+    parse: (text) => (text.includes('\0') ? wrong('contains a NUL character') : { value: resolve(text) }),
+  },
+  logLevel: {
+    name: 'LOG_LEVEL',
+    ...choice(LOG_LEVELS),
+    fallback: 'info',
+    meaning: 'The least severe log line that is written to standard output, as JSON.',
+  },
+  accessLog: {
+    name: 'ACCESS_LOG',
+    ...choice(ACCESS_LOG_MODES),
+    fallback: 'sampled',
+    meaning:
+      'Lines about requests. sampled: a few a second of each status class, each saying how many it stands for; ' +
+      'errors: the same without 2xx and 3xx; all: every request, which costs throughput.',
+  },
+  bootstrapAdminKey: {
+    name: 'BOOTSTRAP_ADMIN_KEY',
+    ...secretKey(),
+    fallback: () => undefined,
+    secret: true,
+    meaning: 'The first admin key, made only if no key ever existed. Not set: a random one is made and shown once.',
+  },
+  allowedOrigins: {
+    // No "*": the same list guards WebSockets, and naming who may call costs one line.
+    name: 'ALLOWED_ORIGINS',
+    ...origins(),
+    fallback: () => Object.freeze([]),
+    meaning:
+      'Origins of web pages whose scripts may call the API (CORS), exact, with commas between. "*" is not taken.',
+  },
+  metricsPort: {
+    name: 'METRICS_PORT',
+    ...integer(1, 65_535),
+    fallback: () => undefined,
+    meaning: 'Serves /metrics and /healthz whole, without a key, on a port of their own. Not set: no such port.',
+  },
+  metricsHost: {
+    name: 'METRICS_HOST',
+    ...host(),
+    fallback: '127.0.0.1',
+    meaning: 'The address METRICS_PORT listens on. It asks for no key, so mind who can reach it.',
+  },
+  orphanTimeoutMs: {
+    name: 'ORPHAN_TIMEOUT_MS',
+    ...integer(0, limits.orphanTimeoutMsMax, 'ms'),
+    fallback: '0',
+    meaning: 'How long workers go on answering when the primary is gone for good. 0: for ever.',
+  },
+  drainDelayMs: {
+    name: 'DRAIN_DELAY_MS',
+    ...integer(0, DAY_MS, 'ms'),
+    fallback: '0',
+    meaning: 'How long a stopping service still accepts connections while /readyz already says no.',
+  },
+  shutdownTimeoutMs: {
+    name: 'SHUTDOWN_TIMEOUT_MS',
+    ...integer(1, DAY_MS, 'ms'),
+    fallback: '25000',
+    meaning: 'A stopping service is gone after this long, DRAIN_DELAY_MS included, whatever is still open.',
+  },
+  faultCompileMs: {
+    name: 'BURGEE_FAULT_COMPILE_MS',
+    ...integer(0, 600_000, 'ms'),
+    fallback: '0',
+    internal: true,
+    meaning: 'Fault injection for tests: a worker takes this much longer to compile a change.',
+  },
+};
+
+// Part of the contract, but of later versions. Ignoring one would be worse than refusing it: somebody would believe
+// that his service runs on PostgreSQL, or behind TLS.
+const UNSUPPORTED = ['DATABASE_URL', 'REDIS_URL', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'TRUST_PROXY'] as const;
+
+// Set by the launcher and the primary for the processes they start.
+const INTERNAL = ['BURGEE_ROLE', 'BURGEE_SLOT'] as const;
+
+// Kubernetes sets these in every pod beside a Service called burgee or burgee-something; they are not for us.
+const KUBERNETES =
+  /^BURGEE_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/;
+const KUBERNETES_PORT = /^BURGEE_(?:[A-Z0-9_]+_)?PORT$/;
+
+const entries = Object.entries(variables) as readonly [keyof Config, Variable<unknown>][];
+const shown = entries
+  .filter(([, { internal }]) => internal !== true)
+  .map(([, variable]) => ({ ...variable, byDefault: defaultText(variable) }));
+const known = [...entries.map(([, { name }]) => name), ...UNSUPPORTED, ...INTERNAL];
+
+/**
+ * The whole configuration, frozen. An empty variable counts as one that is not set.
+ * Throws a ConfigError that names everything that is wrong.
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = [];
+  const config: Record<string, unknown> = {};
+  for (const [field, variable] of entries) {
+    const text = env[variable.name] || defaultText(variable);
+    const parsed =
+      text === '' && typeof variable.fallback === 'function' ? { value: variable.fallback() } : variable.parse(text);
+    if ('value' in parsed) config[field] = parsed.value;
+    else
+      problems.push(
+        `${variable.name} ${variable.secret ? '' : `(${show(text)}) `}${parsed.wrong}; it must be ${variable.allowed}.`,
+      );
+  }
+  for (const name of UNSUPPORTED) {
+    if ((env[name] ?? '') !== '') problems.push(`${name} is not supported by this version; unset it.`);
+  }
+  for (const [name, value] of Object.entries(env)) {
+    if (isUnknown(name, value)) problems.push(`${name} is not a variable of Burgee${didYouMean(name)}; unset it.`);
+  }
+  if (problems.length === 0) problems.push(...contradictions(config as unknown as Config));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(config) as unknown as Config;
+}
+
+/** What --help says about the environment. */
+export function helpText(): string {
+  const lines = ['Environment variables:'];
+  for (const { name, allowed, meaning, byDefault } of shown) {
+    lines.push(
+      '',
+      `  ${name}${byDefault === '' ? '' : ` (default ${byDefault})`}: ${allowed}`,
+      ...wrap(meaning, 100).map((line) => `      ${line}`),
+    );
+  }
+  lines.push('', `  Not supported by this version, and refused: ${UNSUPPORTED.join(', ')}.`);
+  return lines.join('\n');
+}
+
+/** .env.example, whole: every variable commented out at its default. */
+export function envExample(): string {
+  const lines = [
+    '# Every variable of Burgee at its default. Made from src/config.ts by `node scripts/generate-docs.mjs`; do not edit it.',
+    '# Load it with `node --env-file=.env dist/main.js`, or by what starts the service.',
+  ];
+  for (const { name, allowed, meaning, byDefault } of shown) {
+    lines.push(
+      '',
+      ...wrap(`${meaning} It must be ${allowed}.`, 116).map((line) => `# ${line}`),
+      `# ${name}=${byDefault}`,
+    );
+  }
+  lines.push('', '# Not supported by this version, and refused when set:', ...UNSUPPORTED.map((name) => `# ${name}=`));
+  return `${lines.join('\n')}\n`;
+}
+
+function defaultText({ fallback }: Variable<unknown>): string {
+  return typeof fallback === 'string' ? fallback : '';
+}
+
+function contradictions(config: Config): string[] {
+  const found: string[] = [];
+  if (config.metricsPort === config.port)
+    found.push(`METRICS_PORT (${config.port}) is PORT too; it must be another one.`);
+  if (config.drainDelayMs >= config.shutdownTimeoutMs) {
+    found.push(
+      `DRAIN_DELAY_MS (${config.drainDelayMs}) is not below SHUTDOWN_TIMEOUT_MS (${config.shutdownTimeoutMs}), which includes it.`,
+    );
+  }
+  return found;
+}
+
+function isUnknown(name: string, value: string | undefined): boolean {
+  if (!name.startsWith('BURGEE_') || value === undefined || known.includes(name) || KUBERNETES.test(name)) return false;
+  return !(KUBERNETES_PORT.test(name) && /^(?:tcp|udp|sctp):\/\//.test(value));
+}
+
+function didYouMean(name: string): string {
+  const bare = name.slice('BURGEE_'.length);
+  const near = known
+    .map((candidate) => ({
+      candidate,
+      distance: Math.min(editDistance(name, candidate), editDistance(bare, candidate)),
+    }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  return near !== undefined && near.distance <= Math.max(2, near.candidate.length / 4)
+    ? ` (did you mean ${near.candidate}?)`
+    : '';
+}
+
+/** Levenshtein's: single characters put in, left out or exchanged. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const exchanged = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, exchanged));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}
+
+function integer(from: number, to: number, unit = ''): { allowed: string; parse: (text: string) => Parsed<number> } {
+  const suffix = unit === '' ? '' : ` ${unit}`;
+  return {
+    allowed: `a whole number, ${from} to ${to}${suffix}`,
+    parse(text) {
+      if (!WHOLE_NUMBER.test(text)) return wrong('is not a whole number in decimal digits');
+      const value = Number(text);
+      if (value < from) return wrong('is too low');
+      return value > to ? wrong('is too high') : { value };
+    },
+  };
+}
+
+function choice<const T extends string>(
+  allowed: readonly T[],
+): { allowed: string; parse: (text: string) => Parsed<T> } {
+  return {
+    allowed: `one of ${allowed.join(', ')}`,
+    parse(text) {
+      const value = allowed.find((each) => each === text);
+      return value === undefined ? wrong('is none of them') : { value };
+    },
+  };
+}
+
+function host(): { allowed: string; parse: (text: string) => Parsed<string> } {
+  return {
+    allowed: 'an IP address or a host name, without a port',
+    parse: (text) => (HOST.test(text) ? { value: text } : wrong('is no address')),
+  };
+}
+
+function secretKey(): { allowed: string; parse: (text: string) => Parsed<string> } {
+  return {
+    allowed: `${limits.keyCharsMin} to ${limits.keyCharsMax} printable ASCII characters, no space at either end`,
+    parse(text) {
+      if (text.length < limits.keyCharsMin) return wrong(`has only ${text.length} characters`);
+      if (text.length > limits.keyCharsMax) return wrong(`has ${text.length} characters`);
+      return HEADER_TEXT.test(text) ? { value: text } : wrong('has a character that a header cannot carry');
+    },
+  };
+}
+
+function origins(): { allowed: string; parse: (text: string) => Parsed<readonly string[]> } {
+  return {
+    allowed: 'a list like https://app.example.com,http://localhost:3000',
+    parse(text) {
+      const list = text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== '');
+      if (list.length > limits.allowedOriginsMax)
+        return wrong(`names ${list.length} origins, more than ${limits.allowedOriginsMax}`);
+      const bad = list.find((part) => originOf(part) === undefined);
+      if (bad === '*') return wrong('has "*", but every origin must be named');
+      if (bad !== undefined) return wrong(`has ${show(bad)}, which is not an origin as a browser sends it`);
+      return { value: Object.freeze([...new Set(list)]) };
+    },
+  };
+}
+
+/** The same text when it is an origin exactly as browsers write it. */
+function originOf(text: string): string | undefined {
+  if (!/^https?:\/\//.test(text)) return undefined;
+  return URL.canParse(text) && new URL(text).origin === text ? text : undefined;
+}
+
+function wrong(text: string): { readonly wrong: string } {
+  return { wrong: text };
+}
+
+/** For a message: quoted, escaped, short. */
+function show(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1) as string;
+    if (last !== '' && last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
+  }
+  return lines;
+}
+
+/** macOS gives all connections of a shared port to one process, so more would only wait. */
+function defaultWorkers(): number {
+  if (process.platform === 'darwin') return 1;
+  return Math.max(1, Math.min(availableParallelism(), Math.ceil(cpuQuota('/')), 16));
+}

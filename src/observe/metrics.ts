@@ -1,0 +1,229 @@
+// The node's metrics: the primary adds up what its workers report and shows the sums as Prometheus text. A worker that
+// dies takes nothing with it: its last report stays in the sums.
+import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
+import type { TallyReport } from '../ipc/messages.ts';
+import { limits } from '../limits.ts';
+import { LATENCY_BUCKETS, partsOfSeries, SERIES_LENGTH } from './latency-buckets.ts';
+import { logLinesDropped } from './logger.ts';
+
+/** What only the primary knows, at the moment the text is made. */
+export interface NodeGauges {
+  /** Of the primary's snapshot. */
+  readonly revision: number;
+  /** Seconds since the snapshot was last confirmed with the store. */
+  readonly staleSeconds: number;
+  /** Workers that serve. */
+  readonly workers: number;
+  /** Workers started in place of one that ended, since the primary's start. */
+  readonly workerRestarts: number;
+  /** Flags whose newest version does not compile. */
+  readonly quarantinedFlags: number;
+}
+
+export interface NodeMetrics {
+  /** `workerId` names one process for its whole life: pid and start time, not the slot, which its successor inherits. */
+  receive(workerId: string, report: TallyReport): void;
+  /** The worker is gone, or its link is: what it counted stays. Should it report again it goes on where it was. */
+  retire(workerId: string): void;
+  /** Prometheus text, format 0.0.4. Names no flag. */
+  text(gauges: NodeGauges): Promise<string>;
+  readonly contentType: string;
+}
+
+const DURATION = 'burgee_http_request_duration_seconds';
+const REQUESTS = 'burgee_requests_total';
+const DROPPED = 'burgee_log_lines_dropped_total';
+const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string, help: string] } = {
+  revision: ['burgee_snapshot_revision', 'Revision of the snapshot this node serves.'],
+  staleSeconds: ['burgee_snapshot_stale_seconds', 'Seconds since the snapshot was last confirmed with the store.'],
+  workers: ['burgee_workers', 'Worker processes that serve.'],
+  workerRestarts: ['burgee_worker_restarts_total', 'Workers started in place of one that ended.'],
+  quarantinedFlags: ['burgee_quarantined_flags', 'Flags whose newest version does not compile; an older one serves.'],
+};
+const HELP: Readonly<Record<string, string>> = {
+  [DROPPED]: 'Log lines that a slow or missing reader of standard output has cost.',
+  burgee_rate_limited_total: 'Requests refused because their key had used up its minute.',
+  burgee_worker_cpu_seconds_total: 'CPU time of workers.',
+  burgee_worker_resident_memory_bytes: 'Resident memory of a worker.',
+};
+const NAME = /^burgee_[a-z0-9_]{1,100}$/;
+const TAKEN = new Set([DURATION, REQUESTS, ...Object.values(NODE_GAUGES).map(([name]) => name)]);
+
+interface Sums {
+  readonly counters: Map<string, number>;
+  readonly histograms: Map<string, Float64Array>;
+}
+
+export function createNodeMetrics(): NodeMetrics {
+  const live = new Map<string, TallyReport>();
+  // Kept apart for a while: a worker whose link broke comes back with the same numbers, which must not count twice.
+  const retired = new Map<string, TallyReport>();
+  const gone = emptySums();
+  const { register, show } = createRegistry();
+
+  function receive(workerId: string, report: TallyReport): void {
+    const last = live.get(workerId) ?? retired.get(workerId);
+    retired.delete(workerId);
+    // Numbers of one process never fall: this is another one under its name.
+    if (last !== undefined && wentBack(last, report)) add(gone, last);
+    live.set(workerId, report);
+  }
+
+  function retire(workerId: string): void {
+    const last = live.get(workerId);
+    if (last === undefined) return;
+    live.delete(workerId);
+    retired.set(workerId, last);
+    for (const [oldest, report] of retired) {
+      if (retired.size <= limits.retiredWorkersMax) break;
+      retired.delete(oldest);
+      add(gone, report);
+    }
+  }
+
+  return {
+    receive,
+    retire,
+    contentType: register.contentType,
+    text(gauges) {
+      const sums = emptySums();
+      sums.counters.set(DROPPED, logLinesDropped());
+      for (const [name, value] of gone.counters) addTo(sums.counters, name, value);
+      for (const [series, row] of gone.histograms) addRow(sums.histograms, series, row);
+      for (const report of [...retired.values(), ...live.values()]) add(sums, report);
+      show(sums, gauges, live);
+      return register.metrics();
+    },
+  };
+}
+
+/** The metrics as prom-client sees them; `show` sets all of them to what is to be seen next. */
+function createRegistry(): {
+  register: Registry;
+  show: (sums: Sums, gauges: NodeGauges, live: ReadonlyMap<string, TallyReport>) => void;
+} {
+  const register = new Registry();
+  const registers = [register];
+  collectDefaultMetrics({ register });
+  const requests = new Counter({
+    name: REQUESTS,
+    help: 'Requests answered.',
+    labelNames: ['route', 'status_class'],
+    registers,
+  });
+  let histograms: Sums['histograms'] = new Map();
+  // prom-client's own histogram takes one observation at a time and cannot be given a sum; what it asks of a metric
+  // when it makes the text is only this.
+  const duration = {
+    name: DURATION,
+    get: () =>
+      Promise.resolve({
+        name: DURATION,
+        type: 'histogram',
+        aggregator: 'sum',
+        help: "Time from a request's arrival at a worker to its answer.",
+        values: [...histograms].flatMap(([series, row]) => samplesOf(series, row)),
+      }),
+    reset: () => {},
+  };
+  register.registerMetric(duration as unknown as Metric);
+  const nodeGauges = Object.entries(NODE_GAUGES).map(([field, [name, help]]) => {
+    const Type = name.endsWith('_total') ? Counter : Gauge;
+    const metric = new Type({ name, help, registers });
+    return { field: field as keyof NodeGauges, metric };
+  });
+  const counters = new Map<string, Counter>();
+  const workerGauges = new Map<string, Gauge>();
+
+  return {
+    register,
+    show(sums, gauges, live) {
+      histograms = sums.histograms;
+      requests.reset();
+      for (const [series, row] of sums.histograms) {
+        const { route, statusClass } = partsOfSeries(series);
+        requests.inc({ route, status_class: statusClass }, countOf(row));
+      }
+      for (const { field, metric } of nodeGauges) {
+        metric.reset();
+        metric.inc(gauges[field]);
+      }
+      for (const [name, value] of sums.counters) {
+        const metric = find(counters, name, (help) => new Counter({ name, help, registers }));
+        metric?.reset();
+        metric?.inc(value);
+      }
+      for (const metric of workerGauges.values()) metric.reset();
+      for (const [worker, report] of live) {
+        for (const [name, value] of Object.entries(report.gauges)) {
+          find(workerGauges, name, (help) => new Gauge({ name, help, labelNames: ['worker'], registers }))?.set(
+            { worker },
+            value,
+          );
+        }
+      }
+    },
+  };
+
+  /** Workers of another build may report names this one does not know; shown too, unless they would clash. */
+  function find<T>(known: Map<string, T>, name: string, make: (help: string) => T): T | undefined {
+    const found = known.get(name);
+    if (found !== undefined) return found;
+    if (!NAME.test(name) || TAKEN.has(name) || register.getSingleMetric(name) !== undefined) return undefined;
+    const made = make(HELP[name] ?? 'Reported by workers.');
+    known.set(name, made);
+    return made;
+  }
+}
+
+function samplesOf(series: string, row: Float64Array): object[] {
+  const { route, statusClass } = partsOfSeries(series);
+  const labels = { route, status_class: statusClass };
+  let count = 0;
+  const buckets = LATENCY_BUCKETS.map((bound, index) => {
+    count += row[index] as number;
+    return { metricName: `${DURATION}_bucket`, labels: { ...labels, le: bound }, value: count };
+  });
+  const total = countOf(row);
+  return [
+    ...buckets,
+    { metricName: `${DURATION}_bucket`, labels: { ...labels, le: '+Inf' }, value: total },
+    { metricName: `${DURATION}_sum`, labels, value: row[SERIES_LENGTH - 1] },
+    { metricName: `${DURATION}_count`, labels, value: total },
+  ];
+}
+
+function countOf(row: Float64Array): number {
+  return row.subarray(0, SERIES_LENGTH - 1).reduce((sum, count) => sum + count, 0);
+}
+
+function emptySums(): Sums {
+  return { counters: new Map(), histograms: new Map() };
+}
+
+function add(sums: Sums, report: TallyReport): void {
+  for (const [name, value] of Object.entries(report.counters)) addTo(sums.counters, name, value);
+  for (const [series, row] of Object.entries(report.histograms)) addRow(sums.histograms, series, row);
+}
+
+function addTo(sums: Map<string, number>, name: string, value: number): void {
+  if (Number.isFinite(value) && value >= 0) sums.set(name, (sums.get(name) ?? 0) + value);
+}
+
+/** A row of another length is another build's: its buckets mean something else. */
+function addRow(sums: Map<string, Float64Array>, series: string, row: ArrayLike<number>): void {
+  if (row.length !== SERIES_LENGTH) return;
+  const sum = sums.get(series) ?? new Float64Array(SERIES_LENGTH);
+  for (let index = 0; index < SERIES_LENGTH; index++) sum[index] = (sum[index] as number) + (row[index] as number);
+  sums.set(series, sum);
+}
+
+function wentBack(last: TallyReport, next: TallyReport): boolean {
+  const fewer = Object.entries(last.counters).some(([name, value]) => (next.counters[name] ?? 0) < value);
+  return (
+    fewer ||
+    Object.entries(last.histograms).some(([series, row]) =>
+      row.some((value, index) => (next.histograms[series]?.[index] ?? 0) < value),
+    )
+  );
+}

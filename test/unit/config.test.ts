@@ -1,0 +1,205 @@
+// The configuration: what nothing set means, how a wrong variable is refused by name, and that help and .env.example say the same.
+import { availableParallelism } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { test, type Test } from 'tap';
+import { ConfigError, envExample, helpText, loadConfig } from '../../src/config.ts';
+import { cpuQuota } from '../../src/cpu-quota.ts';
+
+const SECRET = 'correct-horse-battery-staple-0123456789';
+
+test('with nothing set everything has its default', (t) => {
+  const config = loadConfig({});
+  t.match(config, {
+    port: 8000,
+    host: '0.0.0.0',
+    dataDir: resolve('data'),
+    logLevel: 'info',
+    accessLog: 'sampled',
+    bootstrapAdminKey: undefined,
+    allowedOrigins: [],
+    metricsPort: undefined,
+    metricsHost: '127.0.0.1',
+    orphanTimeoutMs: 0,
+    drainDelayMs: 0,
+    shutdownTimeoutMs: 25_000,
+    faultCompileMs: 0,
+  });
+  t.ok(config.workers >= 1 && config.workers <= Math.min(16, availableParallelism()));
+  t.ok(Object.isFrozen(config) && Object.isFrozen(config.allowedOrigins));
+  t.end();
+});
+
+test('takes what is set', (t) => {
+  const config = loadConfig({
+    PORT: '8123',
+    HOST: '::1',
+    WORKERS: '4',
+    DATA_DIR: '/var/lib/burgee',
+    LOG_LEVEL: 'warn',
+    ACCESS_LOG: 'all',
+    BOOTSTRAP_ADMIN_KEY: SECRET,
+    ALLOWED_ORIGINS: 'https://a.example, http://localhost:3000,https://a.example',
+    METRICS_PORT: '9100',
+    METRICS_HOST: '0.0.0.0',
+    ORPHAN_TIMEOUT_MS: '60000',
+    DRAIN_DELAY_MS: '5000',
+    SHUTDOWN_TIMEOUT_MS: '10000',
+    BURGEE_FAULT_COMPILE_MS: '5000',
+    BURGEE_ROLE: 'worker',
+    BURGEE_SLOT: '2',
+    PATH: '/bin',
+  });
+  t.same(config, {
+    port: 8123,
+    host: '::1',
+    workers: 4,
+    dataDir: '/var/lib/burgee',
+    logLevel: 'warn',
+    accessLog: 'all',
+    bootstrapAdminKey: SECRET,
+    allowedOrigins: ['https://a.example', 'http://localhost:3000'],
+    metricsPort: 9100,
+    metricsHost: '0.0.0.0',
+    orphanTimeoutMs: 60_000,
+    drainDelayMs: 5000,
+    shutdownTimeoutMs: 10_000,
+    faultCompileMs: 5000,
+  });
+  t.end();
+});
+
+test('an empty variable counts as one that is not set', (t) => {
+  t.same(loadConfig({ PORT: '', DATABASE_URL: '', METRICS_PORT: '' }), loadConfig({}));
+  t.end();
+});
+
+const refused: readonly (readonly [string, string, RegExp])[] = [
+  ['PORT', '80a', /PORT \("80a"\) is not a whole number in decimal digits; it must be a whole number, 1 to 65535\./],
+  ['PORT', '0', /PORT \("0"\) is too low/],
+  ['PORT', '65536', /too high/],
+  ['PORT', '0x50', /not a whole number/],
+  ['PORT', ' 80', /not a whole number/],
+  ['PORT', '1e3', /not a whole number/],
+  ['PORT', '99999999999999999999', /not a whole number/],
+  ['WORKERS', '0', /too low/],
+  ['WORKERS', '-1', /not a whole number/],
+  ['WORKERS', '1000', /too high/],
+  ['HOST', 'a b', /HOST \("a b"\) is no address/],
+  ['HOST', 'http://x', /no address/],
+  ['DATA_DIR', 'a\0b', /NUL/],
+  ['LOG_LEVEL', 'verbose', /LOG_LEVEL \("verbose"\) is none of them; it must be one of trace, debug/],
+  ['LOG_LEVEL', 'constructor', /none of them/],
+  ['ACCESS_LOG', 'none', /one of all, sampled, errors/],
+  ['BOOTSTRAP_ADMIN_KEY', 'short-secret', /BOOTSTRAP_ADMIN_KEY has only 12 characters; it must be 32 to 512/],
+  ['BOOTSTRAP_ADMIN_KEY', `${SECRET}\n`, /a header cannot carry/],
+  ['BOOTSTRAP_ADMIN_KEY', `${SECRET}é`, /a header cannot carry/],
+  ['ALLOWED_ORIGINS', '*', /"\*", but every origin must be named/],
+  ['ALLOWED_ORIGINS', 'https://a.example/', /not an origin as a browser sends it/],
+  ['ALLOWED_ORIGINS', 'https://a.example:443', /not an origin/],
+  ['ALLOWED_ORIGINS', 'HTTPS://A.example', /not an origin/],
+  ['ALLOWED_ORIGINS', 'null', /not an origin/],
+  ['METRICS_PORT', '8000', /METRICS_PORT \(8000\) is PORT too/],
+  ['DRAIN_DELAY_MS', '25000', /DRAIN_DELAY_MS \(25000\) is not below SHUTDOWN_TIMEOUT_MS/],
+  ['SHUTDOWN_TIMEOUT_MS', '0', /too low/],
+  ['ORPHAN_TIMEOUT_MS', '3000000000', /too high/],
+  ['DATABASE_URL', 'postgres://u:p@h/db', /DATABASE_URL is not supported by this version/],
+  ['REDIS_URL', 'redis://h', /REDIS_URL is not supported by this version/],
+  ['TLS_CERT_FILE', '/a', /TLS_CERT_FILE is not supported/],
+  ['TLS_KEY_FILE', '/a', /TLS_KEY_FILE is not supported/],
+  ['TRUST_PROXY', '1', /TRUST_PROXY is not supported/],
+  ['BURGEE_PROT', '1', /BURGEE_PROT is not a variable of Burgee \(did you mean PORT\?\)/],
+  ['BURGEE_PORT', '9000', /did you mean PORT\?/],
+  ['BURGEE_WORKER', '2', /did you mean WORKERS\?/],
+  ['BURGEE_FAULT_COMPILE', '2', /did you mean BURGEE_FAULT_COMPILE_MS\?/],
+  ['BURGEE_COMPLETELY_DIFFERENT', '2', /BURGEE_COMPLETELY_DIFFERENT is not a variable of Burgee; unset it/],
+];
+
+for (const [name, value, message] of refused) {
+  test(`refuses ${name}=${JSON.stringify(value)} by name`, (t) => {
+    t.match(refusal(t, { [name]: value }).message, message);
+    t.end();
+  });
+}
+
+test('names every wrong variable at once, and never the value of a secret', (t) => {
+  const error = refusal(t, {
+    PORT: 'x',
+    WORKERS: 'y',
+    BOOTSTRAP_ADMIN_KEY: 'hunter2',
+    DATABASE_URL: 'postgres://me:hunter3@h/db',
+  });
+  t.equal(error.problems.length, 4);
+  t.notMatch(error.message, /hunter/);
+  t.end();
+});
+
+test('what Kubernetes sets for a Service called burgee is not a mistake', (t) => {
+  t.doesNotThrow(() =>
+    loadConfig({
+      BURGEE_SERVICE_HOST: '10.0.0.1',
+      BURGEE_SERVICE_PORT: '8000',
+      BURGEE_SERVICE_PORT_HTTP: '8000',
+      BURGEE_PORT: 'tcp://10.0.0.1:8000',
+      BURGEE_PORT_8000_TCP: 'tcp://10.0.0.1:8000',
+      BURGEE_PORT_8000_TCP_ADDR: '10.0.0.1',
+      BURGEE_METRICS_SERVICE_HOST: '10.0.0.2',
+    }),
+  );
+  t.end();
+});
+
+test('help names every variable with what it allows', (t) => {
+  const help = helpText();
+  t.match(help, /PORT \(default 8000\): a whole number, 1 to 65535/);
+  t.match(help, /DATA_DIR \(default \.\/data\): a path/);
+  t.match(help, /Not supported by this version, and refused: DATABASE_URL, REDIS_URL/);
+  t.notMatch(help, /BURGEE_/);
+  t.end();
+});
+
+test('.env.example is what the table says', (t) => {
+  t.equal(readFileSync('.env.example', 'utf8'), envExample(), 'run npm run build && node scripts/generate-docs.mjs');
+  t.end();
+});
+
+test('.env.example, uncommented, is the default configuration', (t) => {
+  const env = Object.fromEntries(
+    [...envExample().matchAll(/^# ([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name, value]),
+  );
+  t.same(loadConfig(env), loadConfig({}));
+  t.end();
+});
+
+test('the CPU quota is the lowest of the control groups we lie in', (t) => {
+  const v2 = t.testdir({
+    proc: { self: { cgroup: '0::/pods/one\n' } },
+    sys: { fs: { cgroup: { pods: { 'cpu.max': '150000 100000\n', one: { 'cpu.max': 'max 100000\n' } } } } },
+  });
+  t.equal(cpuQuota(v2), 1.5);
+  t.end();
+});
+
+test('the CPU quota is read from control groups of version 1, and in containers, and may be absent', (t) => {
+  const root = t.testdir({
+    v1: { sys: { fs: { cgroup: { cpu: { 'cpu.cfs_quota_us': '250000', 'cpu.cfs_period_us': '100000' } } } } },
+    none: { sys: { fs: { cgroup: { cpu: { 'cpu.cfs_quota_us': '-1', 'cpu.cfs_period_us': '100000' } } } } },
+    container: { proc: { self: { cgroup: '0::/\n' } }, sys: { fs: { cgroup: { 'cpu.max': '50000 100000' } } } },
+  });
+  t.equal(cpuQuota(`${root}/v1`), 2.5);
+  t.equal(cpuQuota(`${root}/none`), Number.POSITIVE_INFINITY);
+  t.equal(cpuQuota(`${root}/container`), 0.5);
+  t.equal(cpuQuota(`${root}/missing`), Number.POSITIVE_INFINITY);
+  t.end();
+});
+
+function refusal(t: Test, env: Record<string, string>): ConfigError {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  t.fail('it was accepted');
+  throw new Error('accepted');
+}
