@@ -1,0 +1,108 @@
+// Hands what workers say to whoever is concerned. All that is known of a worker hangs on its pid: its link comes and
+// goes, and only its death ends it.
+import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
+import type { NodeMetrics } from '../observe/metrics.ts';
+import type { Commands } from './commands.ts';
+import type { Publisher } from './publisher.ts';
+import type { RateLeases } from './rate-leases.ts';
+import type { Supervisor } from './supervisor.ts';
+import type { SyncLoop } from './sync.ts';
+import type { WorkerLink } from './worker-links.ts';
+
+export interface Dispatch {
+  onHello(link: WorkerLink): void;
+  onMessage(link: WorkerLink, message: Exclude<ToPrimary, { type: 'hello' }>): void;
+  onClose(link: WorkerLink): void;
+  /** Dropped when the worker has no link now. */
+  send(pid: number, message: ToWorker): void;
+  dead(pid: number): void;
+  /** Workers that ended since this primary started. */
+  deaths(): number;
+}
+
+export function createDispatch(deps: {
+  readonly supervisor: Supervisor;
+  readonly publisher: Publisher;
+  readonly sync: Pick<SyncLoop, 'wish'>;
+  readonly commands: Pick<Commands, 'run'>;
+  readonly leases: RateLeases;
+  readonly metrics: Pick<NodeMetrics, 'receive' | 'retire'>;
+  readonly metricsText: () => Promise<string>;
+  readonly onListening: () => void;
+}): Dispatch {
+  const { supervisor, publisher, leases, metrics } = deps;
+  const links = new Map<number, WorkerLink>();
+  let deaths = 0;
+
+  return {
+    onHello(link) {
+      const { hello } = link;
+      if (hello.role === 'cli') return;
+      links.set(hello.pid, link);
+      if (!supervisor.joined(hello)) {
+        links.delete(hello.pid);
+        link.close();
+        return;
+      }
+      leases.report(String(hello.pid), hello.leases);
+      publisher.joined(hello.pid, hello.epoch, hello.revision, (message) => link.send(message));
+    },
+
+    onMessage(link, message) {
+      const { pid } = link.hello;
+      const workerId = String(pid);
+      switch (message.type) {
+        case 'ack':
+          return publisher.acked(pid, message.revision);
+        case 'resend':
+          return publisher.resend(pid);
+        case 'listening':
+          supervisor.ready(pid);
+          return deps.onListening();
+        case 'beat':
+          supervisor.beat(pid);
+          publisher.beat(pid);
+          return leases.report(workerId, message.leases);
+        case 'want':
+          return deps.sync.wish(message.revision);
+        case 'command': {
+          const { request } = message;
+          void deps.commands.run(request).then((outcome) => link.send({ type: 'outcome', id: request.id, outcome }));
+          return;
+        }
+        case 'lease_request':
+          return link.send({ type: 'lease', lease: leases.request(workerId, message.keyId, message.limit, message.tokens) });
+        case 'lease_return':
+          return leases.giveBack(workerId, message.keyId, message.windowEndMs, message.tokens);
+        case 'tally':
+          return metrics.receive(workerId, message.report);
+        case 'metrics':
+          void deps.metricsText().then((text) => link.send({ type: 'metrics', id: message.id, text }));
+          return;
+        default:
+          return message satisfies never;
+      }
+    },
+
+    onClose(link) {
+      const { pid, role } = link.hello;
+      // A worker that came back over a new connection before the old one's end was noticed has not left.
+      if (role === 'cli' || links.get(pid) !== link) return;
+      links.delete(pid);
+      publisher.detached(pid);
+      supervisor.left(pid);
+    },
+
+    send: (pid, message) => links.get(pid)?.send(message),
+
+    dead(pid) {
+      deaths++;
+      links.delete(pid);
+      publisher.dead(pid);
+      leases.workerDied(String(pid));
+      metrics.retire(String(pid));
+    },
+
+    deaths: () => deaths,
+  };
+}

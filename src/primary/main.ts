@@ -1,0 +1,228 @@
+// Wires the primary: owns DATA_DIR, port and store, keeps the workers alive and their snapshot the newest.
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildInfo } from '../build-info.ts';
+import { type Config, loadConfig } from '../config.ts';
+import { createLauncherChannel } from '../launcher/channel.ts';
+import { limits } from '../limits.ts';
+import { createNodeMetrics, type NodeMetrics } from '../observe/metrics.ts';
+import { createLogger, type Logger } from '../observe/logger.ts';
+import { systemClock } from '../run/clock.ts';
+import { lockDataDir } from '../run/data-dir-lock.ts';
+import { holdPrimaryPort } from '../run/port-owner.ts';
+import { openRunDir, type RunDir } from '../run/run-dir.ts';
+import { createHashBytes } from '../snapshot/checksum.ts';
+import { ensureFirstKey } from '../storage/bootstrap.ts';
+import { migrate } from '../storage/migrate.ts';
+import { openPglite } from '../storage/pglite.ts';
+import { createStore } from '../storage/sql-store.ts';
+import type { Sql } from '../storage/sql.ts';
+import { createCommands } from './commands.ts';
+import { createDispatch } from './dispatch.ts';
+import { createWorkerFork } from './fork-worker.ts';
+import { greet, localUrl } from './greeting.ts';
+import { createMetricsServer, type MetricsServer } from './metrics-server.ts';
+import { createPublisher, type Publisher } from './publisher.ts';
+import { createRateLeases } from './rate-leases.ts';
+import { createSupervisor, type Supervisor } from './supervisor.ts';
+import { createSyncLoop, type SyncLoop } from './sync.ts';
+import { createWorkerLinks } from './worker-links.ts';
+
+const LATENESS_CHECK_MS = 100;
+const TIER = 'store';
+
+/** Resolves when the workers are being started. The process ends by itself: drained, without its launcher, or by a bug. */
+export async function runPrimary(): Promise<void> {
+  const config = loadConfig(process.env);
+  const secrets = config.bootstrapAdminKey === undefined ? [] : [config.bootstrapAdminKey];
+  const logger = createLogger({ level: config.logLevel, name: 'primary', secrets });
+  const end = endsWith(logger);
+  process.on('uncaughtException', (error) => end('the primary ends on an error nobody caught', error));
+  process.on('unhandledRejection', (error) => end('the primary ends on a rejection nobody caught', error));
+
+  // A drain that is asked for while the store opens waits until there is something to drain: orphaned workers, say.
+  let askedToDrain: string | undefined;
+  let drain: ((reason: string) => void) | undefined;
+  const channel = createLauncherChannel({
+    onDrain(reason) {
+      askedToDrain = reason;
+      drain?.(reason);
+    },
+    // Workers serve on, and the next launcher's primary adopts them.
+    onLost: () => end('the launcher is gone', undefined),
+  });
+
+  const runDir = openRunDir(config.dataDir);
+  const lock = await lockDataDir(runDir, { onLost: () => end('another process took DATA_DIR', undefined), onWait: say });
+  const port = await holdPrimaryPort(config.port, runDir.dataDir);
+  runDir.writePid('primary');
+  const { sql, greetingKey } = await openStore(config, runDir.dataDir, end);
+  const node = await startNode(config, logger, sql, runDir, () => announce());
+
+  let ready = false;
+  function announce(): void {
+    if (ready || askedToDrain !== undefined) return;
+    ready = true;
+    const url = localUrl(config.host, config.port);
+    channel.ready(url);
+    process.stderr.write(greet({ url, workers: config.workers, ...greetingKey }));
+  }
+
+  async function shutDown(reason: string): Promise<void> {
+    logger.info({ reason }, 'draining');
+    await node.close();
+    channel.close();
+    runDir.removePid('primary');
+    await port.close();
+    await lock.close();
+    process.exit(0);
+  }
+  drain = (reason) => void shutDown(reason);
+  if (askedToDrain !== undefined) drain(askedToDrain);
+}
+
+interface OpenedStore {
+  readonly sql: Sql;
+  readonly greetingKey: { readonly shownKey: string | undefined; readonly keyFile: string | undefined };
+}
+
+async function openStore(config: Config, dataDir: string, end: (why: string, error: unknown) => void): Promise<OpenedStore> {
+  const sql = await openPglite({
+    dataDir,
+    onProgress: say,
+    onClosed: (reason) => end('the embedded database ended', reason),
+  });
+  await migrate(sql);
+  const keyFile = join(dataDir, 'admin-key');
+  let shownKey: string | undefined;
+  await ensureFirstKey(sql, {
+    bootstrapAdminKey: config.bootstrapAdminKey,
+    announce(key) {
+      if (process.stderr.isTTY) shownKey = key;
+      else writeFileSync(keyFile, `${key}\n`, { mode: 0o600, flush: true });
+    },
+  });
+  return { sql, greetingKey: { shownKey, keyFile: existsSync(keyFile) ? keyFile : undefined } };
+}
+
+interface Node {
+  /** Drains the workers, answers what they had begun, and closes the store. */
+  close(): Promise<void>;
+}
+
+/** Everything between the store and the workers. `onServing` is called whenever all workers serve. */
+async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDir, onServing: () => void): Promise<Node> {
+  const warn = (fields: object, message: string): void => logger.warn(fields, message);
+  const now = (): number => performance.now();
+  const quarantined = new Set<string>();
+  const store = createStore(sql, {
+    onQuarantine(flag) {
+      quarantined.add(`${flag.environment}/${flag.id}`);
+      logger.error(flag, 'a flag cannot be read; its newest version that can be serves');
+    },
+    onError: (error, during) => logger.error({ err: error, during }, 'the store failed'),
+  });
+  const publisher = createPublisher({ hash: await createHashBytes(), now, kill: (pid, why) => supervisor.kill(pid, why) });
+  const sync = createSyncLoop({
+    store, publisher, now, warn,
+    random: Math.random,
+    onConfirmed: (revision) => publisher.toAll({ type: 'confirmed', revision, tier: TIER }),
+  });
+  const supervisor = createSupervisor({
+    slots: config.workers,
+    runDir,
+    log: logger,
+    clock: systemClock,
+    fork: createWorkerFork({ main: process.argv[1] as string, env: { UWS_HTTP_MAX_HEADERS_SIZE: String(limits.headerBytesMax) } }),
+    sendDrain: (pid, deadlineMs) => dispatch.send(pid, { type: 'drain', deadlineMs, delayMs: config.drainDelayMs }),
+    onDead: (pid) => dispatch.dead(pid),
+    drainMs: config.shutdownTimeoutMs,
+  });
+  const commands = createCommands({
+    store, sync, publisher,
+    settled: supervisor.settled(),
+    error: (fields, message) => logger.error(fields, message),
+  });
+  const metrics = createNodeMetrics();
+  const metricsText = (): Promise<string> => metrics.text({
+    revision: publisher.head?.revision ?? 0,
+    staleSeconds: (now() - sync.confirmedAtMs) / 1000,
+    workers: supervisor.serving(),
+    workerRestarts: dispatch.deaths(),
+    quarantinedFlags: quarantined.size,
+  });
+  const leases = createRateLeases({ now: Date.now, workers: config.workers });
+  const dispatch = createDispatch({
+    supervisor, publisher, sync, commands, leases, metrics, metricsText,
+    onListening: () => supervisor.serving() >= config.workers && onServing(),
+  });
+  const workerLinks = createWorkerLinks({ ...dispatch, socketPath: runDir.socketPath(), warn });
+  const metricsServer = await startMetricsServer(config, { metrics, metricsText, supervisor, publisher, sync, warn });
+
+  await sync.start();
+  await workerLinks.listen();
+  supervisor.start();
+  const stopLatenessCheck = systemClock.every(LATENESS_CHECK_MS, () => publisher.endLate());
+  return {
+    async close() {
+      await supervisor.drain(config.shutdownTimeoutMs);
+      await commands.close();
+      sync.close();
+      stopLatenessCheck();
+      publisher.close();
+      await metricsServer?.close();
+      await workerLinks.close();
+      supervisor.close();
+      await store.close();
+    },
+  };
+}
+
+async function startMetricsServer(
+  config: Config,
+  node: {
+    readonly metrics: NodeMetrics;
+    readonly metricsText: () => Promise<string>;
+    readonly supervisor: Supervisor;
+    readonly publisher: Publisher;
+    readonly sync: SyncLoop;
+    readonly warn: (fields: object, message: string) => void;
+  },
+): Promise<MetricsServer | undefined> {
+  if (config.metricsPort === undefined) return undefined;
+  const server = createMetricsServer({
+    host: config.metricsHost,
+    port: config.metricsPort,
+    metrics: node.metricsText,
+    metricsContentType: node.metrics.contentType,
+    health: () => ({ status: node.supervisor.serving() > 0 ? 200 : 503, body: health(config, node) }),
+    warn: node.warn,
+  });
+  await server.start();
+  return server;
+}
+
+function health(config: Config, node: { supervisor: Supervisor; publisher: Publisher; sync: SyncLoop }): object {
+  const serving = node.supervisor.serving();
+  return {
+    status: serving > 0 ? 'ok' : 'unavailable',
+    ...buildInfo(),
+    revision: node.publisher.head?.revision ?? 0,
+    epoch: node.publisher.head?.epoch ?? '',
+    tier: TIER,
+    confirmed_seconds_ago: (performance.now() - node.sync.confirmedAtMs) / 1000,
+    store_went_back: node.sync.wentBack ?? null,
+    workers: { wanted: config.workers, serving, revisions: Object.fromEntries(node.publisher.standing()) },
+  };
+}
+
+function endsWith(logger: Logger): (why: string, error: unknown) => void {
+  return (why, error) => {
+    logger.fatal(error === undefined ? {} : { err: error }, why);
+    process.exit(1);
+  };
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
