@@ -1,0 +1,165 @@
+// Every route, once: the router, the OpenAPI document, the metrics' labels and the table of scopes are made from this.
+import type { z } from 'zod';
+import type { ErrorCode } from '../errors.ts';
+import { limits } from '../limits.ts';
+import * as schemas from './schemas.ts';
+
+export type RouteScope = 'evaluate' | 'read' | 'write' | 'admin';
+export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/**
+ * Where a route's environment comes from. `none`: it has none. `query`: the query, else the key. `body`: the query,
+ * else the body, else the key. `each`: the query, where `*` means all that the key may see, else the key.
+ */
+export type RouteEnvironment = 'none' | 'query' | 'body' | 'each';
+
+export interface QueryParameter {
+  readonly name: string;
+  readonly description: string;
+  readonly example?: string;
+  readonly integer?: { readonly minimum: number; readonly maximum: number; readonly default?: number };
+  readonly required?: true;
+}
+
+export interface RouteBody {
+  readonly schema: z.ZodType;
+  readonly mergePatch: boolean;
+  /** May be left out altogether; then it is `{}`. */
+  readonly optional: boolean;
+}
+
+export interface RouteSpec {
+  readonly method: RouteMethod;
+  readonly pattern: string;
+  /** The same route at addresses of the original service. */
+  readonly alias?: string;
+  readonly operationId: string;
+  readonly summary: string;
+  readonly group: 'evaluation' | 'flags' | 'environments' | 'keys' | 'service';
+  /** undefined: no key is asked for. */
+  readonly scope: RouteScope | undefined;
+  readonly environment: RouteEnvironment;
+  readonly query: readonly QueryParameter[];
+  /** `attr.` parameters carry an evaluation's attributes. */
+  readonly attributes?: true;
+  /** Answered from the snapshot, and so held to `min_revision` where asked. */
+  readonly snapshot: boolean;
+  /** Changes the store: takes Idempotency-Key. */
+  readonly write: boolean;
+  readonly ifMatch?: true;
+  readonly body?: RouteBody;
+  readonly reply: { readonly status: number; readonly description: string; readonly schema?: z.ZodType; readonly mediaType?: string };
+  /** What can be refused here beyond what every route of its kind can. */
+  readonly problems: readonly ErrorCode[];
+}
+
+const V1 = '/api/v1';
+
+const environment: QueryParameter = { name: 'environment', description: 'Else the body\'s, else the only one of the key, else prod.', example: 'prod' };
+const minRevision: QueryParameter = {
+  name: 'min_revision', description: 'Wait up to 1 s until this revision is served; also as X-Flags-Min-Revision.',
+  integer: { minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
+};
+const page: readonly QueryParameter[] = [
+  { name: 'cursor', description: 'next_cursor of the page before.' },
+  { name: 'limit', description: 'How many at most.', integer: { minimum: 1, maximum: limits.listPageMax, default: limits.listPageMax } },
+];
+
+/** Fields that most routes share, so that an entry shows what is its own. */
+const evaluation = { group: 'evaluation', scope: 'evaluate', snapshot: true, write: false } as const;
+const reading = { scope: 'read', snapshot: true, write: false } as const;
+const writing = { scope: 'write', snapshot: false, write: true } as const;
+const keyRoute = { group: 'keys', scope: 'admin', environment: 'none', query: [], snapshot: false } as const;
+const open = { group: 'service', scope: undefined, environment: 'none', query: [], snapshot: false, write: false, problems: [] } as const;
+
+const flagBody = (schema: z.ZodType, mergePatch = false): RouteBody => ({ schema, mergePatch, optional: false });
+const storing = ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'VERSION_MISMATCH'] as const;
+
+const table = [
+  { ...evaluation, method: 'GET', pattern: `${V1}/flags/{flag_id}/evaluate`, operationId: 'evaluateFlag', summary: 'Evaluate one flag for one user',
+    environment: 'query', attributes: true,
+    query: [{ name: 'user_id', description: 'Who asks.', example: 'user-123', required: true }, environment, minRevision],
+    reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
+    problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'] },
+  { ...evaluation, method: 'POST', pattern: `${V1}/flags/{flag_id}/evaluate`, operationId: 'evaluateFlagWithBody', summary: 'Evaluate one flag, attributes in a body',
+    environment: 'body', query: [environment, minRevision],
+    body: { schema: schemas.EvaluateRequest, mergePatch: false, optional: false },
+    reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
+    problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'] },
+  { ...evaluation, method: 'POST', pattern: `${V1}/evaluate`, operationId: 'evaluateBatch', summary: 'Evaluate many flags for many users at one revision',
+    environment: 'body', query: [environment, minRevision],
+    body: { schema: schemas.BatchRequest, mergePatch: false, optional: false },
+    reply: { status: 200, description: 'One object for each context.', schema: schemas.BatchReply },
+    problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'] },
+  { ...reading, method: 'GET', pattern: `${V1}/flags`, alias: '/flags', operationId: 'listFlags', summary: 'List flags', group: 'flags', environment: 'each',
+    query: [
+      { ...environment, description: `${environment.description} \`*\`: all that the key may see.` },
+      { name: 'tag', description: 'Only flags with this tag.' },
+      { name: 'q', description: 'Only flags with this in flag_id or description, whatever the case.' },
+      ...page, minRevision,
+    ],
+    reply: { status: 200, description: 'In order of flag_id.', schema: schemas.FlagList }, problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'] },
+  { ...writing, method: 'POST', pattern: `${V1}/flags`, alias: '/flags', operationId: 'createFlag', summary: 'Create a flag', group: 'flags',
+    environment: 'body', query: [environment], body: flagBody(schemas.FlagCreate),
+    reply: { status: 201, description: 'Made; Location and ETag name it.', schema: schemas.Flag },
+    problems: ['ENVIRONMENT_NOT_FOUND', 'FLAG_EXISTS', 'TYPE_CONFLICT'] },
+  { ...reading, method: 'GET', pattern: `${V1}/flags/{flag_id}`, alias: '/flags/{flag_id}', operationId: 'getFlag', summary: 'Read a flag', group: 'flags',
+    environment: 'query', query: [environment, minRevision],
+    reply: { status: 200, description: 'The document; its ETag is its version.', schema: schemas.Flag },
+    problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'] },
+  { ...writing, method: 'PUT', pattern: `${V1}/flags/{flag_id}`, alias: '/flags/{flag_id}', operationId: 'replaceFlag', summary: 'Replace a flag', group: 'flags',
+    environment: 'body', query: [environment], ifMatch: true, body: flagBody(schemas.FlagReplace),
+    reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
+    problems: [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED'] },
+  { ...writing, method: 'PATCH', pattern: `${V1}/flags/{flag_id}`, alias: '/flags/{flag_id}', operationId: 'patchFlag', summary: 'Change parts of a flag', group: 'flags',
+    environment: 'body', query: [environment], ifMatch: true, body: flagBody(schemas.FlagPatch, true),
+    reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
+    problems: [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED'] },
+  { ...writing, method: 'DELETE', pattern: `${V1}/flags/{flag_id}`, alias: '/flags/{flag_id}', operationId: 'archiveFlag', summary: 'Archive a flag', group: 'flags',
+    environment: 'query', query: [environment], ifMatch: true,
+    reply: { status: 200, description: 'The document as it was archived.', schema: schemas.Flag }, problems: [...storing, 'IN_USE'] },
+  { ...writing, method: 'POST', pattern: `${V1}/flags/{flag_id}/restore`, operationId: 'restoreFlag', summary: 'Bring an archived flag back', group: 'flags',
+    environment: 'body', query: [environment], ifMatch: true, body: { schema: schemas.FlagRestore, mergePatch: false, optional: true },
+    reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag }, problems: storing },
+  { ...reading, method: 'GET', pattern: `${V1}/environments`, operationId: 'listEnvironments', summary: 'List the environments of the key', group: 'environments',
+    environment: 'none', query: [...page, minRevision],
+    reply: { status: 200, description: 'In order of name.', schema: schemas.EnvironmentList }, problems: ['REVISION_NOT_REACHED'] },
+  { ...writing, method: 'POST', pattern: `${V1}/environments`, operationId: 'createEnvironment', summary: 'Create an environment', group: 'environments',
+    scope: 'admin', environment: 'none', query: [], body: { schema: schemas.EnvironmentCreate, mergePatch: false, optional: false },
+    reply: { status: 201, description: 'Made.', schema: schemas.Environment }, problems: ['ENVIRONMENT_EXISTS', 'ENVIRONMENT_FORBIDDEN'] },
+  { ...keyRoute, method: 'GET', pattern: `${V1}/keys`, operationId: 'listKeys', summary: 'List keys', write: false, query: page,
+    reply: { status: 200, description: 'Never the keys themselves.', schema: schemas.KeyList }, problems: ['STORAGE_UNAVAILABLE'] },
+  { ...keyRoute, method: 'POST', pattern: `${V1}/keys`, operationId: 'createKey', summary: 'Create a key', write: true,
+    body: { schema: schemas.KeyCreate, mergePatch: false, optional: false },
+    reply: { status: 201, description: 'The key, shown this once.', schema: schemas.NewKey }, problems: ['ENVIRONMENT_FORBIDDEN'] },
+  { ...keyRoute, method: 'DELETE', pattern: `${V1}/keys/{key_id}`, operationId: 'revokeKey', summary: 'Revoke a key', write: true,
+    reply: { status: 200, description: 'What was revoked.', schema: schemas.Key }, problems: ['KEY_NOT_FOUND'] },
+  { ...keyRoute, method: 'POST', pattern: `${V1}/keys/{key_id}/rotate`, operationId: 'rotateKey', summary: 'Replace a key, with overlap', write: true,
+    body: { schema: schemas.KeyRotate, mergePatch: false, optional: true },
+    reply: { status: 201, description: 'The new key, shown this once.', schema: schemas.NewKey }, problems: ['KEY_NOT_FOUND'] },
+  { ...open, method: 'GET', pattern: '/', operationId: 'home', summary: 'Leads to the documentation', reply: { status: 302, description: 'To /docs.' } },
+  { ...open, method: 'GET', pattern: '/livez', operationId: 'livez', summary: 'Whether this worker\'s loop turns',
+    reply: { status: 200, description: 'It does.', schema: schemas.Health } },
+  { ...open, method: 'GET', pattern: '/readyz', operationId: 'readyz', summary: 'Whether this worker takes requests',
+    reply: { status: 200, description: 'It holds a verified snapshot (stale_seconds says how old) and is not draining.', schema: schemas.Health }, problems: ['NOT_READY'] },
+  { ...open, method: 'GET', pattern: '/healthz', operationId: 'healthz', summary: 'How this worker is',
+    reply: { status: 200, description: 'Only a status, unless a read key is sent.', schema: schemas.Health } },
+  { ...open, method: 'GET', pattern: '/metrics', operationId: 'metrics', summary: 'The node\'s metrics',
+    reply: { status: 200, description: 'Prometheus text.', mediaType: 'text/plain; version=0.0.4; charset=utf-8' } },
+  { ...open, method: 'GET', pattern: '/version', operationId: 'version', summary: 'Which build this is',
+    reply: { status: 200, description: 'The build.', schema: schemas.Version } },
+  { ...open, method: 'GET', pattern: '/openapi.json', operationId: 'openapi', summary: 'This document',
+    reply: { status: 200, description: 'OpenAPI 3.1.', mediaType: 'application/json' } },
+  { ...open, method: 'GET', pattern: '/docs', operationId: 'docs', summary: 'The documentation as a page',
+    reply: { status: 200, description: 'A page that works offline.', mediaType: 'text/html; charset=utf-8' } },
+  { ...open, method: 'GET', pattern: '/docs/{file}', operationId: 'docsFile', summary: 'A part of that page',
+    reply: { status: 200, description: 'A script, style sheet or picture.', mediaType: 'application/octet-stream' } },
+] as const satisfies readonly RouteSpec[];
+
+export type OperationId = (typeof table)[number]['operationId'];
+export type Route = RouteSpec & { readonly operationId: OperationId };
+export const routes: readonly Route[] = table;
+
+/** Labels of the metrics, by index in `routes`; the last one is for requests that no route took. */
+export const routeLabels: readonly string[] = [...routes.map(({ method, pattern }) => `${method} ${pattern}`), 'none'];
+export const NO_ROUTE = routes.length;

@@ -1,0 +1,178 @@
+// Turns verified items into what a worker serves from, aside from what it is serving now. A full snapshot compiles
+// everything, a delta only what changed; both in slices. The result is swapped in by the holder.
+import { compileFlag } from '../core/compile.ts';
+import type { CompiledFlag } from '../core/compiled.ts';
+import { toggle, type Sums } from '../snapshot/checksum.ts';
+import type { Envelope } from '../snapshot/encoding.ts';
+import type { ItemAddress, SnapshotItem } from '../snapshot/item.ts';
+import { addressOf, mismatch } from '../snapshot/state.ts';
+import { compileKey } from './serving-key.ts';
+import type { ServingEnvironment, ServingKey, ServingSnapshot } from './serving.ts';
+import { createSlices, type Slices } from './slices.ts';
+
+/** A serving snapshot with what is needed to take the next delta. */
+export interface HeldSnapshot {
+  readonly serving: ServingSnapshot;
+  readonly sums: Readonly<Sums>;
+  /** address -> tag of each item; shared from one revision to the next, and owned by the newest. */
+  readonly tags: Map<string, bigint>;
+  readonly keysById: Map<string, ServingKey>;
+}
+
+export type Compiled = { readonly ok: true; readonly held: HeldSnapshot } | { readonly ok: false; readonly reason: string };
+
+export async function compileSnapshot(envelope: Envelope): Promise<Compiled> {
+  const slices = createSlices();
+  const sums: Sums = { keys: 0n, rest: 0n };
+  const tags = new Map<string, bigint>();
+  const environmentJson = new Map<string, string>();
+  const flags = new Map<string, CompiledFlag[]>();
+  const keysById = new Map<string, ServingKey>();
+  for (const item of envelope.puts) {
+    toggle(sums, item.kind, item.tag);
+    tags.set(addressOf(item), item.tag);
+    if (item.kind === 'environment') environmentJson.set(item.id, item.json);
+    else if (item.kind === 'flag') listOf(flags, item.environment).push(compileFlag(item.json, item));
+    else if (item.kind === 'key') {
+      const key = compileKey(item.json);
+      if (key !== undefined) keysById.set(item.id, key);
+    }
+    await slices.pause();
+  }
+  const wrong = mismatch(sums, envelope.head);
+  if (wrong !== undefined) return { ok: false, reason: wrong };
+  const environments = new Map<string, ServingEnvironment>();
+  for (const [environment, json] of environmentJson) {
+    const sorted = (flags.get(environment) ?? []).sort((a, b) => (a.flagId < b.flagId ? -1 : 1));
+    await slices.pause();
+    environments.set(environment, {
+      environment,
+      json,
+      changedAt: envelope.head.changedAt[environment] ?? 0,
+      flags: new Map(sorted.map((flag) => [flag.flagId, flag])),
+    });
+    await slices.pause();
+  }
+  const keysByHash = new Map([...keysById.values()].map((key) => [key.keyHash, key]));
+  const { epoch, revision } = envelope.head;
+  return { ok: true, held: { serving: { epoch, revision, environments, keysByHash }, sums, tags, keysById } };
+}
+
+/** What a delta says of one environment. */
+interface EnvironmentDelta {
+  json: string | undefined;
+  removed: boolean;
+  readonly flags: Map<string, CompiledFlag | undefined>;
+}
+
+export async function compileDelta(base: HeldSnapshot, envelope: Envelope): Promise<Compiled> {
+  const slices = createSlices();
+  const sums: Sums = { ...base.sums };
+  const puts: SnapshotItem[] = [];
+  const environmentDeltas = new Map<string, EnvironmentDelta>();
+  const keys = new Map<string, ServingKey | undefined>();
+  for (const put of envelope.puts) {
+    puts.push(put);
+    toggleOut(sums, base.tags, put);
+    toggle(sums, put.kind, put.tag);
+    if (put.kind === 'environment') deltaOf(environmentDeltas, put.id).json = put.json;
+    else if (put.kind === 'flag') deltaOf(environmentDeltas, put.environment).flags.set(put.id, compileFlag(put.json, put));
+    else if (put.kind === 'key') keys.set(put.id, compileKey(put.json));
+    await slices.pause();
+  }
+  const removes = [...envelope.removes];
+  for (const remove of removes) {
+    toggleOut(sums, base.tags, remove);
+    if (remove.kind === 'environment') deltaOf(environmentDeltas, remove.id).removed = true;
+    else if (remove.kind === 'flag') deltaOf(environmentDeltas, remove.environment).flags.set(remove.id, undefined);
+    else if (remove.kind === 'key') keys.set(remove.id, undefined);
+  }
+  const wrong = mismatch(sums, envelope.head);
+  if (wrong !== undefined) return { ok: false, reason: wrong };
+
+  const environments = await applyEnvironments(base.serving, environmentDeltas, envelope.head.changedAt, slices);
+  const keysByHash = await applyKeys(base, keys, slices);
+  // From here on nothing can fail: the tags move on to the new snapshot.
+  for (const remove of removes) base.tags.delete(addressOf(remove));
+  for (const put of puts) base.tags.set(addressOf(put), put.tag);
+  const serving = { epoch: envelope.head.epoch, revision: envelope.head.revision, environments, keysByHash };
+  return { ok: true, held: { serving, sums, tags: base.tags, keysById: base.keysById } };
+}
+
+async function applyEnvironments(
+  serving: ServingSnapshot, deltas: ReadonlyMap<string, EnvironmentDelta>, changedAt: Readonly<Record<string, number>>, slices: Slices,
+): Promise<ReadonlyMap<string, ServingEnvironment>> {
+  if (deltas.size === 0) return serving.environments;
+  const environments = new Map(serving.environments);
+  for (const [name, delta] of deltas) {
+    const old = environments.get(name);
+    const json = delta.json ?? old?.json;
+    if (delta.removed || json === undefined) {
+      environments.delete(name);
+      continue;
+    }
+    const oldFlags = old?.flags ?? new Map<string, CompiledFlag>();
+    const flags = delta.flags.size === 0 ? oldFlags : await mergeInOrder(oldFlags, delta.flags, slices);
+    environments.set(name, { environment: name, json, changedAt: changedAt[name] ?? old?.changedAt ?? 0, flags });
+  }
+  return environments;
+}
+
+/** A new map in order of flag_id: one walk over the old one, with what changed replaced, dropped or slipped in. */
+async function mergeInOrder(
+  old: ReadonlyMap<string, CompiledFlag>, changed: ReadonlyMap<string, CompiledFlag | undefined>, slices: Slices,
+): Promise<ReadonlyMap<string, CompiledFlag>> {
+  const added = [...changed.values()].filter((flag) => flag !== undefined && !old.has(flag.flagId)) as CompiledFlag[];
+  added.sort((a, b) => (a.flagId < b.flagId ? -1 : 1));
+  const merged = new Map<string, CompiledFlag>();
+  let next = 0;
+  let walked = 0;
+  for (const [flagId, flag] of old) {
+    for (let insert = added[next]; insert !== undefined && insert.flagId < flagId; insert = added[++next]) {
+      merged.set(insert.flagId, insert);
+    }
+    if (!changed.has(flagId)) merged.set(flagId, flag);
+    else {
+      const replacement = changed.get(flagId);
+      if (replacement !== undefined) merged.set(flagId, replacement);
+    }
+    if (++walked % 1024 === 0) await slices.pause();
+  }
+  for (const insert of added.slice(next)) merged.set(insert.flagId, insert);
+  return merged;
+}
+
+async function applyKeys(
+  base: HeldSnapshot, changed: ReadonlyMap<string, ServingKey | undefined>, slices: Slices,
+): Promise<ReadonlyMap<string, ServingKey>> {
+  if (changed.size === 0) return base.serving.keysByHash;
+  const keysByHash = new Map(base.serving.keysByHash);
+  await slices.pause();
+  for (const [keyId, key] of changed) {
+    const old = base.keysById.get(keyId);
+    if (old !== undefined) keysByHash.delete(old.keyHash);
+    if (key === undefined) base.keysById.delete(keyId);
+    else {
+      base.keysById.set(keyId, key);
+      keysByHash.set(key.keyHash, key);
+    }
+  }
+  return keysByHash;
+}
+
+function toggleOut(sums: Sums, tags: ReadonlyMap<string, bigint>, address: ItemAddress): void {
+  const tag = tags.get(addressOf(address));
+  if (tag !== undefined) toggle(sums, address.kind, tag);
+}
+
+function listOf(lists: Map<string, CompiledFlag[]>, environment: string): CompiledFlag[] {
+  let list = lists.get(environment);
+  if (list === undefined) lists.set(environment, (list = []));
+  return list;
+}
+
+function deltaOf(deltas: Map<string, EnvironmentDelta>, environment: string): EnvironmentDelta {
+  let delta = deltas.get(environment);
+  if (delta === undefined) deltas.set(environment, (delta = { json: undefined, removed: false, flags: new Map() }));
+  return delta;
+}

@@ -1,0 +1,117 @@
+// Holds the one reference that requests are served from. Snapshots and deltas are taken in the order they came,
+// verified, compiled aside and swapped in; what does not verify is asked for again, and the old one serves on.
+import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
+import type { HashBytes } from '../snapshot/checksum.ts';
+import { openEnvelope } from '../snapshot/encoding.ts';
+import { compileDelta, compileSnapshot, type Compiled, type HeldSnapshot } from './compile-snapshot.ts';
+import type { SnapshotHolder } from './serving.ts';
+import { createSlices } from './slices.ts';
+
+/** A snapshot that was not confirmed for this long is called stale (contract, section 2). */
+const STALE_AFTER_MS = 5000;
+
+export interface Holder extends SnapshotHolder {
+  /** Queues a snapshot, a delta or a confirmation. Never throws. */
+  receive(message: Extract<ToWorker, { type: 'snapshot' | 'delta' | 'confirmed' }>): void;
+  /** Resolves when the first snapshot is served. */
+  readonly first: Promise<void>;
+}
+
+export function createHolder(deps: {
+  readonly hash: HashBytes;
+  readonly send: (message: ToPrimary) => void;
+  readonly now: () => number;
+  readonly warn: (fields: object, message: string) => void;
+  /** Fault injection for tests: each delta's compile takes this much longer, in slices. */
+  readonly faultCompileMs: number;
+}): Holder {
+  let held: HeldSnapshot | undefined;
+  let tier = 'none';
+  let confirmedAtMs = Number.NEGATIVE_INFINITY;
+  let queue: Promise<void> = Promise.resolve();
+  const waiters = new Set<{ revision: number; done: (reached: boolean) => void }>();
+  let firstServed: () => void = () => {};
+  const first = new Promise<void>((resolve) => {
+    firstServed = resolve;
+  });
+
+  async function take(message: Extract<ToWorker, { type: 'snapshot' | 'delta' }>): Promise<void> {
+    const compiled = await verifyAndCompile(message.bytes);
+    if (compiled === undefined) return;
+    if (!compiled.ok) {
+      deps.warn({ reason: compiled.reason, revision: held?.serving.revision ?? 0 }, 'snapshot refused; asked for a whole one');
+      deps.send({ type: 'resend', revision: held?.serving.revision ?? 0, reason: compiled.reason });
+      return;
+    }
+    held = compiled.held;
+    confirmedAtMs = deps.now();
+    deps.send({ type: 'ack', revision: held.serving.revision });
+    firstServed();
+    for (const waiter of waiters) if (held.serving.revision >= waiter.revision) waiter.done(true);
+  }
+
+  /** undefined: nothing to do, the message is older than what is served. */
+  async function verifyAndCompile(bytes: Uint8Array): Promise<Compiled | undefined> {
+    try {
+      const envelope = openEnvelope(bytes, deps.hash);
+      const serving = held?.serving;
+      const sameStore = serving !== undefined && serving.epoch === envelope.head.epoch;
+      if (sameStore && envelope.head.revision <= serving.revision) {
+        deps.send({ type: 'ack', revision: serving.revision });
+        return undefined;
+      }
+      if (envelope.kind === 'snapshot') return await compileSnapshot(envelope);
+      if (held === undefined || !sameStore || envelope.from !== held.serving.revision) {
+        return { ok: false, reason: `delta from revision ${envelope.from}` };
+      }
+      if (deps.faultCompileMs > 0) await burn(deps.faultCompileMs, deps.now);
+      return await compileDelta(held, envelope);
+    } catch (error) {
+      return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  return {
+    first,
+    get current() {
+      return held?.serving;
+    },
+    get tier() {
+      return tier;
+    },
+    staleSeconds() {
+      const ageMs = deps.now() - confirmedAtMs;
+      return ageMs < STALE_AFTER_MS ? 0 : Math.floor(ageMs / 1000);
+    },
+    receive(message) {
+      if (message.type === 'confirmed') {
+        if (held !== undefined && held.serving.revision >= message.revision) confirmedAtMs = deps.now();
+        tier = message.tier;
+        return;
+      }
+      queue = queue.then(() => take(message));
+    },
+    waitFor(revision, timeoutMs) {
+      if (held !== undefined && held.serving.revision >= revision) return Promise.resolve(true);
+      deps.send({ type: 'want', revision });
+      return new Promise((resolve) => {
+        const waiter = {
+          revision,
+          done: (reached: boolean): void => {
+            clearTimeout(timer);
+            waiters.delete(waiter);
+            resolve(reached);
+          },
+        };
+        const timer = setTimeout(() => waiter.done(false), timeoutMs);
+        waiters.add(waiter);
+      });
+    },
+  };
+}
+
+/** Keeps the processor busy for `ms`, in slices, as a very large delta would. */
+async function burn(ms: number, now: () => number): Promise<void> {
+  const slices = createSlices();
+  for (const until = now() + ms; now() < until; ) await slices.pause();
+}

@@ -1,0 +1,75 @@
+// The HTTP side of a worker: one transport, one route table, two ways through it. The evaluation of one flag by GET goes
+// the short way, everything else the ordered one.
+import { makeOpenApi } from '../api/openapi.ts';
+import { routeLabels, routes } from '../api/routes.ts';
+import { createAuth } from './auth.ts';
+import type { KeyedHandlers, OpenHandlers } from './http/call.ts';
+import { createCors } from './http/cors.ts';
+import { createDeliver } from './http/deliver.ts';
+import type { HttpDeps } from './http/deps.ts';
+import { createFailureAnswer, createPipeline } from './http/pipeline.ts';
+import { createRunCommand } from './routes/commands.ts';
+import { createDocsHandlers } from './routes/docs.ts';
+import { createEnvironmentHandlers, createKeyHandlers } from './routes/environments-keys.ts';
+import { createEvaluateGet } from './routes/evaluate.ts';
+import { createEvaluationHandlers } from './routes/evaluations.ts';
+import { createFlagHandlers } from './routes/flags.ts';
+import { createServiceHandlers, type ServiceState } from './routes/service.ts';
+import type { Transport } from './transport/transport.ts';
+import { createUwsTransport } from './transport/uws.ts';
+
+/** A connection on which nothing came for this long while draining is an idle one. */
+const DRAIN_QUIET_MS = 250;
+
+export interface Http {
+  /** Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had. */
+  listen(): Promise<number>;
+  /**
+   * Unready at once; after `delayMs` takes no new connections and closes each with its next reply. Resolves when
+   * nothing is in flight. May be called twice.
+   */
+  drain(delayMs: number): Promise<void>;
+  /** Cuts every connection. May be called twice. */
+  close(): void;
+}
+
+export function createHttp(deps: HttpDeps): Http {
+  const state: ServiceState = { draining: false, transport: 'none' };
+  const cors = createCors(deps.config.allowedOrigins);
+  const auth = createAuth();
+  const run = createRunCommand(deps.link);
+  const keyed: KeyedHandlers = {
+    ...createEvaluationHandlers(deps.hash), ...createFlagHandlers(run), ...createEnvironmentHandlers(run), ...createKeyHandlers(run),
+  };
+  const open: OpenHandlers = {
+    ...createServiceHandlers(deps, state, JSON.stringify(makeOpenApi(deps.build.version))), ...createDocsHandlers(),
+  };
+  const deliver = createDeliver(deps, cors);
+  const pipeline = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
+  const routeIndex = routes.findIndex(({ operationId }) => operationId === 'evaluateFlag');
+  const evaluateGet = createEvaluateGet({
+    http: deps, auth, hash: deps.hash, pipeline, corsEnabled: cors.enabled, routeIndex, routeLabel: routeLabels[routeIndex] ?? '',
+  });
+  let transport: Transport | undefined;
+  let drained: Promise<void> | undefined;
+
+  return {
+    listen: async () => {
+      transport = await createUwsTransport({ onFailure: createFailureAnswer(deliver, deps.logger) });
+      state.transport = transport.name;
+      transport.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
+      transport.fallback((exchange) => pipeline(exchange, undefined));
+      return transport.listen(deps.config.host, deps.config.port);
+    },
+    drain: (delayMs) => {
+      state.draining = true;
+      drained ??= delay(delayMs).then(() => transport?.drain(DRAIN_QUIET_MS));
+      return drained;
+    },
+    close: () => transport?.close(),
+  };
+}
+
+function delay(ms: number): Promise<void> {
+  return ms === 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,80 @@
+// Puts an answer on its connection: header lines, problem bodies, HEAD, and what is counted and logged of it.
+import { routeLabels } from '../../api/routes.ts';
+import { errors } from '../../errors.ts';
+import type { ServingKey } from '../serving.ts';
+import { makeHead, type HeldExchange } from '../transport/transport.ts';
+import type { Answer } from './call.ts';
+import type { Cors } from './cors.ts';
+import type { HttpDeps } from './deps.ts';
+import { isRefusal, problemJson } from './refusal.ts';
+import { statusLine, type Reply } from './reply.ts';
+import type { RawRequest } from './request.ts';
+
+/** Either kind of exchange. */
+export type Outlet = Pick<HeldExchange, 'send' | 'sendEmpty' | 'closeAfterReply'>;
+
+export interface Delivery {
+  readonly request: RawRequest;
+  /** Into the route table's labels. */
+  readonly routeIndex: number;
+  readonly key: ServingKey | undefined;
+  /** Whether RateLimit headers go with it: management replies, and every 429. */
+  readonly showsLimit: boolean;
+}
+
+export type Deliver = (outlet: Outlet, delivery: Delivery, answer: Answer) => void;
+
+type Lines = (readonly [name: string, value: string])[];
+
+export function createDeliver(deps: Pick<HttpDeps, 'holder' | 'limiter' | 'tallies' | 'accessLog'>, cors: Cors): Deliver {
+  function linesOf(delivery: Delivery, reply: Reply, code: string | undefined): Lines {
+    const { request, key } = delivery;
+    const lines: Lines = reply.mediaType === '' ? [] : [['Content-Type', reply.mediaType]];
+    lines.push(['X-Flags-Revision', String(reply.revision ?? deps.holder.current?.revision ?? 0)]);
+    const staleSeconds = deps.holder.current === undefined ? 0 : deps.holder.staleSeconds();
+    if (staleSeconds > 0) lines.push(['X-Flags-Stale', String(staleSeconds)]);
+    lines.push(['X-Request-Id', request.requestId], ...reply.headers);
+    if (key !== undefined && (delivery.showsLimit || code === 'RATE_LIMITED')) lines.push(...limitLines(deps, key, code));
+    lines.push(...cors.headers(request.headers.get('origin') ?? ''));
+    return lines;
+  }
+
+  return (outlet, delivery, answer) => {
+    const reply = isRefusal(answer) ? toProblem(answer, delivery.request.requestId) : answer;
+    const { request } = delivery;
+    const head = makeHead(linesOf(delivery, reply, isRefusal(answer) ? answer.code : undefined));
+    const status = statusLine(reply.status);
+    if (reply.body === undefined) outlet.sendEmpty(status, head, reply.status === 204 || reply.status === 304 ? undefined : 0);
+    else if (request.method === 'HEAD') outlet.sendEmpty(status, head, Buffer.byteLength(reply.body));
+    else outlet.send(status, head, reply.body);
+    const seconds = (performance.now() - request.startedMs) / 1000;
+    deps.tallies.request(delivery.routeIndex, reply.status, seconds);
+    if (!deps.accessLog.wants(reply.status)) return;
+    deps.accessLog.record({
+      requestId: request.requestId, method: request.method, route: routeLabels[delivery.routeIndex] ?? '', status: reply.status,
+      seconds, keyId: delivery.key?.keyId, traceparent: request.traceparent,
+    });
+  };
+}
+
+function toProblem(refusal: Extract<Answer, { code: string }>, requestId: string): Reply {
+  return {
+    status: errors[refusal.code].status,
+    mediaType: 'application/problem+json',
+    body: problemJson(refusal, requestId),
+    headers: [['Cache-Control', 'no-store'], ...refusal.headers],
+    revision: undefined,
+  };
+}
+
+function limitLines(deps: Pick<HttpDeps, 'limiter'>, key: ServingKey, code: string | undefined): Lines {
+  const { limit, remaining, resetSeconds } = deps.limiter.standing(key, Date.now());
+  if (limit === 0) return [];
+  const seconds = Math.max(1, Math.ceil(resetSeconds));
+  const lines: Lines = [
+    ['RateLimit-Policy', `"default";q=${limit};w=60`],
+    ['RateLimit', `"default";r=${Math.max(0, Math.floor(remaining))};t=${seconds}`],
+  ];
+  if (code === 'RATE_LIMITED') lines.push(['Retry-After', String(seconds)]);
+  return lines;
+}

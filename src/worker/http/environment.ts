@@ -1,0 +1,31 @@
+// Which environment a request means: what it names, else the one its key is bound to, else prod. A key's bounds are
+// told before anything is looked up, so that nobody learns what exists beyond them.
+import type { ServingKey } from '../serving.ts';
+import { invalid, refuse, type Refusal } from './refusal.ts';
+
+const DEFAULT_ENVIRONMENT = 'prod';
+
+/** Refuses a name that the key is not bound to, known or not. */
+export function checkBound(key: ServingKey, environment: string): Refusal | undefined {
+  if (key.environments === undefined || key.environments.has(environment)) return undefined;
+  return refuse('ENVIRONMENT_FORBIDDEN');
+}
+
+/** The environment, wrapped. `named`: what the request says, undefined when nothing. */
+export function resolveEnvironment(key: ServingKey, named: string | undefined): { readonly environment: string } | Refusal {
+  if (named !== undefined) return { environment: named };
+  if (key.environments === undefined) return { environment: DEFAULT_ENVIRONMENT };
+  if (key.environments.size === 1) for (const only of key.environments) return { environment: only };
+  return refuse('ENVIRONMENT_REQUIRED');
+}
+
+/** The environment that a body names, wrapped; undefined when it names none. It must agree with the query's. */
+export function readBodyEnvironment(body: unknown, fromQuery: string | undefined): { readonly named: string | undefined } | Refusal {
+  const named = typeof body === 'object' && body !== null && Object.hasOwn(body, 'environment')
+    ? (body as { readonly environment: unknown }).environment
+    : undefined;
+  if (named === undefined) return { named: undefined };
+  if (typeof named !== 'string') return invalid('environment', 'must be a string');
+  if (fromQuery !== undefined && fromQuery !== named) return invalid('environment', 'differs from the one in the query');
+  return { named };
+}

@@ -1,0 +1,231 @@
+// The one order in which a request can be refused (contract, section 2): 404 route, 405, 401, 429, 403 scope or
+// environment in the query, 413, 415, 400, 403 environment in the body, 409 for min_revision; then the route itself.
+// The hot path takes its own way through this and comes here with whatever it would not serve at once.
+import { findIssues } from '../../api/validate.ts';
+import { NO_ROUTE, type Route, type RouteScope } from '../../api/routes.ts';
+import { limits } from '../../limits.ts';
+import { rawKeyOf, type Auth } from '../auth.ts';
+import { SPENT, WAIT } from '../limiter.ts';
+import type { ServingKey, ServingSnapshot, SnapshotHolder } from '../serving.ts';
+import type { Exchange, HeldExchange } from '../transport/transport.ts';
+import { checkMediaType, readJson } from './body.ts';
+import type { Answer, Call, KeyedHandler, KeyedHandlers, KeyedOperationId, OpenHandlers, OpenOperationId } from './call.ts';
+import { readIdempotency, readIfMatch, readMinRevision } from './conditions.ts';
+import type { Cors } from './cors.ts';
+import type { Deliver, Delivery, Outlet } from './deliver.ts';
+import type { HttpDeps } from './deps.ts';
+import { checkBound, readBodyEnvironment, resolveEnvironment } from './environment.ts';
+import { decodePart, readQuery, type Query } from './query.ts';
+import { invalid, isRefusal, refuse, refuseIssues, type Refusal } from './refusal.ts';
+import { emptyReply } from './reply.ts';
+import { copyRequest, declaredBytes, type RawRequest } from './request.ts';
+import { findRoute, type Match } from './router.ts';
+
+/** Past this many declared bytes a refused body is not read to its end: the connection is cut, reply or no reply. */
+const BODY_BYTES_DRAINED_MAX = 67_108_864;
+const RANK: Readonly<Record<RouteScope, number>> = { evaluate: 1, read: 2, write: 3, admin: 4 };
+const NO_BYTES = new Uint8Array(0);
+const NO_REVISIONS = { min: '', minHeader: '', at: '', atHeader: '' };
+
+/** What the hot path has already done for a request that it hands over: no request counts twice. */
+export interface Taken {
+  readonly key: ServingKey;
+  /** What the limiter's tryTake said. */
+  readonly verdict: number;
+}
+
+export type Pipeline = (exchange: Exchange, taken: Taken | undefined) => void;
+
+/** Answers 500 for a handler that threw; `exchange` as long as it is open. */
+export function createFailureAnswer(deliver: Deliver, logger: HttpDeps['logger']): (error: unknown, exchange: Exchange | undefined) => void {
+  return (error, exchange) => {
+    const request = exchange === undefined ? undefined : copyRequest(exchange, performance.now());
+    logger.error({ err: error, requestId: request?.requestId, path: request?.path }, 'a handler failed');
+    if (exchange === undefined || request === undefined) return;
+    deliver(exchange, { request, routeIndex: NO_ROUTE, key: undefined, showsLimit: false }, refuse('INTERNAL'));
+  };
+}
+
+export function createPipeline(deps: {
+  readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'logger'>;
+  readonly auth: Auth;
+  readonly cors: Cors;
+  readonly deliver: Deliver;
+  readonly keyed: KeyedHandlers;
+  readonly open: OpenHandlers;
+}): Pipeline {
+  const { holder, limiter, logger } = deps.http;
+  const waiters = { count: 0 };
+
+  function keyOf(request: RawRequest, snapshot: ServingSnapshot): ServingKey | undefined {
+    const rawKey = rawKeyOf(request.headers.get('x-api-key') ?? '', request.headers.get('authorization') ?? '');
+    return deps.auth.find(rawKey, snapshot, Date.now());
+  }
+
+  /** Answers now, while the exchange lives; or keeps it and answers when the promise is there. */
+  function answerLater(exchange: Exchange, delivery: Delivery, bodyBytesMax: number, work: (held: HeldExchange) => Promise<Answer>): void {
+    const held = exchange.hold(bodyBytesMax);
+    work(held).then(
+      (answer) => deliverTo(held, delivery, answer),
+      (error: unknown) => {
+        logger.error({ err: error, requestId: delivery.request.requestId }, 'a request failed');
+        deps.deliver(held, delivery, refuse('INTERNAL'));
+      },
+    ).catch((error: unknown) => logger.error({ err: error, requestId: delivery.request.requestId }, 'a reply could not be written'));
+  }
+
+  function deliverTo(outlet: Outlet, delivery: Delivery, answer: Answer): void {
+    if (isRefusal(answer) && declaredBytes(delivery.request) > BODY_BYTES_DRAINED_MAX) outlet.closeAfterReply();
+    deps.deliver(outlet, delivery, answer);
+  }
+
+  return (exchange, taken) => {
+    const request = copyRequest(exchange, performance.now());
+    const delivery = { request, routeIndex: NO_ROUTE, key: undefined, showsLimit: false };
+    if (request.ambiguous) {
+      exchange.closeAfterReply();
+      return deps.deliver(exchange, delivery, invalid('Content-Length', 'the length of the body must be told once, in one way'));
+    }
+    const { match, allow } = findRoute(request.method, request.path);
+    if (match === undefined) return deliverTo(exchange, delivery, offRoute(request, allow, deps.cors));
+    const { route, index } = match;
+    const snapshot = holder.current;
+    if (route.scope === undefined) {
+      const key = snapshot === undefined ? undefined : keyOf(request, snapshot);
+      const handler = deps.open[route.operationId as OpenOperationId];
+      return answerLater(exchange, { ...delivery, routeIndex: index }, 0, async () => handler({ request, parameters: match.raw, key }));
+    }
+    if (snapshot === undefined) return deliverTo(exchange, { ...delivery, routeIndex: index }, refuse('NOT_READY', undefined, [['Retry-After', '1']]));
+    const key = taken?.key ?? keyOf(request, snapshot);
+    if (key === undefined) {
+      return deliverTo(exchange, { ...delivery, routeIndex: index }, refuse('UNAUTHORIZED', undefined, [['WWW-Authenticate', 'Bearer realm="burgee"']]));
+    }
+    const verdict = taken?.verdict ?? limiter.tryTake(key, Date.now());
+    const keyed = { request, routeIndex: index, key, showsLimit: route.group !== 'evaluation' };
+    if (verdict === SPENT) return deliverTo(exchange, keyed, refuse('RATE_LIMITED'));
+    const bodyBytesMax = route.body === undefined ? 0 : limits.bodyBytesMax;
+    return answerLater(exchange, keyed, bodyBytesMax, async (held) => {
+      if (verdict === WAIT && !(await limiter.waitTake(key))) return refuse('RATE_LIMITED');
+      const call = await readCall(request, match, key, held, snapshot.revision);
+      if (isRefusal(call)) return call;
+      return answer(call, deps.keyed[route.operationId as KeyedOperationId], holder, waiters);
+    });
+  };
+}
+
+/** OPTIONS, 404 or 405. */
+function offRoute(request: RawRequest, allow: readonly string[], cors: Cors): Answer {
+  if (allow.length === 0) return refuse('ROUTE_NOT_FOUND', `There is no ${request.path.slice(0, 256)} here; see /docs.`);
+  const allowed = allow.join(', ');
+  if (request.method !== 'OPTIONS') return refuse('METHOD_NOT_ALLOWED', `This route has ${allowed}.`, [['Allow', allowed]]);
+  const preflight = cors.preflight({
+    origin: request.headers.get('origin') ?? '',
+    method: request.headers.get('access-control-request-method') ?? '',
+    headers: request.headers.get('access-control-request-headers') ?? '',
+    allow: allowed,
+  });
+  return emptyReply(204, [['Allow', allowed], ...(preflight ?? [])]);
+}
+
+/** From 403 scope to 403 environment in the body. `current`: the snapshot's revision. */
+async function readCall(request: RawRequest, match: Match, key: ServingKey, held: HeldExchange, current: number): Promise<Call | Refusal> {
+  const { route } = match;
+  if (route.scope !== undefined && key.rank < RANK[route.scope]) {
+    return refuse('SCOPE_REQUIRED', `This route needs the scope ${route.scope}; this key has ${key.scopes.join(', ')}.`);
+  }
+  const query = readQuery(request.query, route);
+  const fromQuery = query.values.get('environment');
+  if (fromQuery !== undefined && !(route.environment === 'each' && fromQuery === '*')) {
+    const refusal = checkBound(key, fromQuery);
+    if (refusal !== undefined) return refusal;
+  }
+  const bytes = await readBytes(request, route, held);
+  if (isRefusal(bytes)) return bytes;
+  const parameters = match.raw.map(decodePart);
+  if (parameters.includes(undefined)) return invalid('', 'the path is not percent-encoded UTF-8');
+  const conditions = readConditions(request, route, query, bytes, current);
+  if (isRefusal(conditions)) return conditions;
+  if (query.issues.length > 0) return refuseIssues(query.issues);
+  const body = readBody(route, bytes);
+  if (isRefusal(body)) return body;
+  const environment = readEnvironment(route, key, fromQuery, body.value);
+  if (isRefusal(environment)) return environment;
+  return { request, route, key, parameters: parameters as string[], query, body: body.value, bodyBytes: bytes.byteLength, ...environment, ...conditions };
+}
+
+/** 413 and 415. */
+async function readBytes(request: RawRequest, route: Route, held: HeldExchange): Promise<Uint8Array | Refusal> {
+  if (route.body === undefined) return NO_BYTES;
+  const tooLarge = refuse('BODY_TOO_LARGE', `The request body is over ${limits.bodyBytesMax} bytes.`, [['Connection', 'close']]);
+  if (declaredBytes(request) > limits.bodyBytesMax) return tooLarge;
+  const bytes = await held.body();
+  if (bytes === undefined) return tooLarge;
+  if (bytes.byteLength === 0 && route.body.optional) return bytes;
+  return checkMediaType(request.headers.get('content-type') ?? '', route.body.mergePatch) ?? bytes;
+}
+
+function readBody(route: Route, bytes: Uint8Array): { readonly value: unknown } | Refusal {
+  if (route.body === undefined) return { value: undefined };
+  if (bytes.byteLength === 0 && route.body.optional) return { value: {} };
+  const body = readJson(bytes);
+  // Evaluations check theirs by hand.
+  if (isRefusal(body) || route.group === 'evaluation') return body;
+  const issues = findIssues(route.body.schema, body.value);
+  return issues.length > 0 ? refuseIssues(issues) : body;
+}
+
+function readConditions(
+  request: RawRequest, route: Route, query: Query, body: Uint8Array, current: number,
+): Pick<Call, 'minRevision' | 'ifMatch' | 'idempotency'> | Refusal {
+  const header = (name: string): string => request.headers.get(name) ?? '';
+  const revision = readMinRevision(
+    route.snapshot
+      ? {
+          min: query.values.get('min_revision') ?? '', minHeader: header('x-flags-min-revision'),
+          at: query.values.get('at_revision') ?? '', atHeader: header('x-flags-at-revision'),
+        }
+      : NO_REVISIONS,
+    current,
+  );
+  if (isRefusal(revision)) return revision;
+  const ifMatch = readIfMatch(route.ifMatch ? header('if-match') : '');
+  if (isRefusal(ifMatch)) return ifMatch;
+  const idempotency = readIdempotency(route.write ? request.headers.get('idempotency-key') : undefined, request, body);
+  if (isRefusal(idempotency)) return idempotency;
+  return { ...revision, ifMatch: ifMatch.versions, ...idempotency };
+}
+
+function readEnvironment(route: Route, key: ServingKey, fromQuery: string | undefined, body: unknown): { readonly environment: string } | Refusal {
+  if (route.environment === 'none') return { environment: '' };
+  const fromBody = readBodyEnvironment(route.environment === 'body' ? body : undefined, fromQuery);
+  if (isRefusal(fromBody)) return fromBody;
+  return resolveEnvironment(key, fromQuery ?? fromBody.named);
+}
+
+/** The environment in a body, the route's own checks, the wait for `min_revision`, and the answer. */
+async function answer(call: Call, handler: KeyedHandler, holder: SnapshotHolder, waiters: { count: number }): Promise<Answer> {
+  const responder = handler(call);
+  if (isRefusal(responder)) return responder;
+  if (call.route.environment === 'body') {
+    const refusal = checkBound(call.key, call.environment);
+    if (refusal !== undefined) return refusal;
+  }
+  const reached = call.minRevision === undefined || await reach(call.minRevision, holder, waiters);
+  const snapshot = holder.current;
+  if (!reached || snapshot === undefined) {
+    return refuse('REVISION_NOT_REACHED', `Revision ${call.minRevision} has not arrived here; this is ${snapshot?.revision}.`, [['Retry-After', '1']]);
+  }
+  const answered = await responder(snapshot);
+  return isRefusal(answered) || answered.revision !== undefined ? answered : { ...answered, revision: snapshot.revision };
+}
+
+async function reach(revision: number, holder: SnapshotHolder, waiters: { count: number }): Promise<boolean> {
+  if ((holder.current?.revision ?? 0) >= revision) return true;
+  if (waiters.count >= limits.minRevisionWaitersMax) return false;
+  waiters.count += 1;
+  try {
+    return await holder.waitFor(revision, limits.minRevisionWaitMsMax);
+  } finally {
+    waiters.count -= 1;
+  }
+}

@@ -1,0 +1,62 @@
+// A request copied out of its exchange, which dies when the handler returns.
+import { randomUUID } from 'node:crypto';
+import { limits } from '../../limits.ts';
+import type { Exchange } from '../transport/transport.ts';
+
+export interface RawRequest {
+  readonly method: string;
+  /** As sent. */
+  readonly path: string;
+  /** As sent; empty when there is none. */
+  readonly query: string;
+  /** Names in lower case; repeated ones joined by a comma. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** True when the length of the body is told in a way that another server might read otherwise. */
+  readonly ambiguous: boolean;
+  /** performance.now() at its start. */
+  readonly startedMs: number;
+  /** From X-Request-Id, or made here. */
+  readonly requestId: string;
+  readonly traceparent: string | undefined;
+}
+
+const REQUEST_ID = new RegExp(`^[A-Za-z0-9._-]{1,${limits.requestIdCharsMax}}$`);
+const TRACEPARENT = /^[0-9a-f-]+$/;
+
+export function copyRequest(exchange: Exchange, startedMs: number): RawRequest {
+  const headers = new Map<string, string>();
+  let lengths = 0;
+  exchange.eachHeader((name, value) => {
+    if (name === 'content-length' || name === 'transfer-encoding') lengths += 1;
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? value : `${before}, ${value}`);
+  });
+  const encoding = headers.get('transfer-encoding');
+  return {
+    method: exchange.method(),
+    path: exchange.path(),
+    query: exchange.query(),
+    headers,
+    // The server library takes the first Content-Length and any Transfer-Encoding; a proxy before us may not.
+    ambiguous: lengths > 1 || (encoding !== undefined && encoding.toLowerCase() !== 'chunked'),
+    startedMs,
+    requestId: readRequestId(headers.get('x-request-id') ?? ''),
+    traceparent: readTraceparent(headers.get('traceparent') ?? ''),
+  };
+}
+
+/** The client's id when it is one, else a new one. */
+export function readRequestId(header: string): string {
+  return REQUEST_ID.test(header) ? header : randomUUID();
+}
+
+/** W3C trace context as it goes into the log; undefined when it is not one. */
+export function readTraceparent(header: string): string | undefined {
+  return header.length > 0 && header.length <= limits.traceparentCharsMax && TRACEPARENT.test(header) ? header : undefined;
+}
+
+/** Bytes of the body that the request declares; 0 when it declares none. */
+export function declaredBytes(request: RawRequest): number {
+  const length = Number(request.headers.get('content-length') ?? '0');
+  return Number.isFinite(length) ? length : 0;
+}

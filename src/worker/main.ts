@@ -1,0 +1,130 @@
+// Wires a worker: HTTP in front, one snapshot in memory, the local socket to the primary behind. It holds no database
+// connection and no credentials, and serves on when everything behind it is gone.
+import cluster from 'node:cluster';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { buildInfo } from '../build-info.ts';
+import { loadConfig } from '../config.ts';
+import type { ToWorker } from '../ipc/messages.ts';
+import { hashUser } from '../kernel/murmur3.ts';
+import { createAccessLog } from '../observe/access-log.ts';
+import { createLogger } from '../observe/logger.ts';
+import { holdWorkerPort } from '../run/port-owner.ts';
+import { ownIdentity } from '../run/process-identity.ts';
+import { openRunDir } from '../run/run-dir.ts';
+import { createHashBytes } from '../snapshot/checksum.ts';
+import { createHolder } from './holder.ts';
+import { createHttp } from './http.ts';
+import { createLimiter } from './limiter.ts';
+import { createPrimaryLink } from './primary-link.ts';
+import { createTallies } from './tallies.ts';
+import { routeLabels } from '../api/routes.ts';
+
+const BEAT_MS = 250;
+
+/** Resolves when the worker listens. It ends by itself: drained, orphaned for too long, or by a bug. */
+export async function runWorker(slot: number): Promise<void> {
+  // node:cluster ends its workers with the primary unless they are said to be leaving anyway.
+  if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
+  const config = loadConfig(process.env);
+  const logger = createLogger({ level: config.logLevel, name: `worker ${slot}` });
+  endOnBug(logger);
+  const runDir = openRunDir(config.dataDir);
+  const identity = ownIdentity();
+  const { version, build } = buildInfo();
+  const warn = (fields: object, message: string): void => logger.warn(fields, message);
+
+  const link = createPrimaryLink({
+    socketPath: () => runDir.socketPath(),
+    hello: () => ({
+      type: 'hello', role: 'worker', pid: process.pid, startTime: identity.startTime, slot, build,
+      epoch: holder.current?.epoch ?? '', revision: holder.current?.revision ?? 0, leases: limiter.uses(),
+    }),
+    receive,
+    onConnected() {
+      clearTimeout(orphanTimer);
+      if (listening) link.send({ type: 'listening' });
+    },
+    onLost() {
+      if (config.orphanTimeoutMs > 0) {
+        orphanTimer = setTimeout(() => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0), config.orphanTimeoutMs);
+      }
+    },
+    warn,
+  });
+  const holder = createHolder({
+    hash: await createHashBytes(),
+    send: link.send,
+    now: () => performance.now(),
+    warn,
+    faultCompileMs: config.faultCompileMs,
+  });
+  const limiter = createLimiter({
+    requestLease: (keyId, limit, tokens) => link.send({ type: 'lease_request', keyId, limit, tokens }),
+    returnLease: (keyId, windowEndMs, tokens) => link.send({ type: 'lease_return', keyId, windowEndMs, tokens }),
+    now: Date.now,
+    workers: config.workers,
+    connected: () => link.connected,
+  });
+  link.onLease((lease) => limiter.receive(lease));
+  const tallies = createTallies(routeLabels);
+  const http = createHttp({
+    holder, link, limiter, tallies, logger, config, build: { version, build }, hash: hashUser,
+    accessLog: createAccessLog(logger, config.accessLog),
+    ownMetrics: () => JSON.stringify(tallies.report()),
+  });
+
+  let listening = false;
+  let draining = false;
+  let orphanTimer: NodeJS.Timeout | undefined;
+
+  function receive(message: Exclude<ToWorker, { type: 'outcome' | 'lease' | 'metrics' }>): void {
+    if (message.type === 'drain') void drain('asked by the primary', message.deadlineMs, message.delayMs);
+    else holder.receive(message);
+  }
+
+  /** Answers what is in flight, then exits; at the deadline in any case, orphaned or not. */
+  async function drain(why: string, deadlineMs: number, delayMs: number): Promise<void> {
+    if (draining) return;
+    draining = true;
+    logger.info({ why, deadlineMs }, 'draining');
+    setTimeout(() => process.exit(0), deadlineMs);
+    await http.drain(delayMs);
+    process.exit(0);
+  }
+
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      // While the primary stands, signals are the launcher's business: a terminal sends them to the whole group.
+      if (!link.connected && signal !== 'SIGHUP') void drain(signal, config.shutdownTimeoutMs, config.drainDelayMs);
+    });
+  }
+
+  link.start();
+  const loopDelay = monitorEventLoopDelay({ resolution: 20 });
+  loopDelay.enable();
+  setInterval(() => {
+    const revision = holder.current?.revision ?? 0;
+    link.send({ type: 'beat', revision, leases: limiter.uses() });
+    tallies.gauge('burgee_worker_snapshot_revision', revision);
+    tallies.gauge('burgee_worker_snapshot_stale_seconds', holder.staleSeconds());
+    tallies.gauge('burgee_worker_resident_memory_bytes', process.memoryUsage.rss());
+    tallies.gauge('burgee_worker_event_loop_delay_seconds', loopDelay.max / 1e9);
+    loopDelay.reset();
+    link.send({ type: 'tally', report: tallies.report() });
+  }, BEAT_MS);
+
+  await holder.first;
+  await holdWorkerPort(config.port, runDir.dataDir);
+  await http.listen();
+  listening = true;
+  link.send({ type: 'listening' });
+}
+
+function endOnBug(logger: ReturnType<typeof createLogger>): void {
+  const end = (error: unknown): void => {
+    logger.fatal({ err: error }, 'worker ends on an error nobody caught');
+    process.exit(1);
+  };
+  process.on('uncaughtException', end);
+  process.on('unhandledRejection', end);
+}

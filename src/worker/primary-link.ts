@@ -1,0 +1,137 @@
+// The worker's side of the local socket: dials the primary, and dials again each 200 ms when it is gone. While it is
+// gone the worker serves on from memory; only what needs the store is refused.
+import { connect, type Socket } from 'node:net';
+import { createFrameReader, decodeToWorker, encodeToPrimary } from '../ipc/frame.ts';
+import type { CommandOutcome, Lease, ToPrimary, ToWorker } from '../ipc/messages.ts';
+import { limits } from '../limits.ts';
+import type { PrimaryLink } from './serving.ts';
+
+const REDIAL_MS = 200;
+const COMMAND_MS_MAX = 10_000;
+const METRICS_MS_MAX = 1000;
+
+const NO_PRIMARY: CommandOutcome = {
+  ok: false, code: 'STORAGE_UNAVAILABLE', detail: 'The primary process is restarting; nothing was written. Try again shortly.',
+};
+const NO_ANSWER: CommandOutcome = {
+  ok: false, code: 'OUTCOME_UNKNOWN',
+  detail: 'The answer did not arrive, so the write may or may not have happened. Repeat it with the same Idempotency-Key.',
+};
+
+export interface DialledLink extends PrimaryLink {
+  /** Starts dialling, and goes on until close(). */
+  start(): void;
+  close(): void;
+}
+
+export function createPrimaryLink(deps: {
+  readonly socketPath: () => string;
+  /** What to say first on every new connection. */
+  readonly hello: () => Extract<ToPrimary, { type: 'hello' }>;
+  /** Snapshots, deltas, confirmations and drain; outcomes, leases and metrics are settled here. */
+  readonly receive: (message: Exclude<ToWorker, { type: 'outcome' | 'lease' | 'metrics' }>) => void;
+  readonly onConnected: () => void;
+  readonly onLost: () => void;
+  readonly warn: (fields: object, message: string) => void;
+}): DialledLink {
+  let socket: Socket | undefined;
+  let connected = false;
+  let closed = false;
+  let redial: NodeJS.Timeout | undefined;
+  let lastId = 0;
+  const commands = new Map<number, (outcome: CommandOutcome) => void>();
+  const metrics = new Map<number, (text: string | undefined) => void>();
+  let receiveLease: (lease: Lease) => void = () => {};
+
+  function nextId(): number {
+    lastId = (lastId + 1) >>> 0;
+    return lastId;
+  }
+
+  function dial(): void {
+    const dialled = connect(deps.socketPath());
+    socket = dialled;
+    const reader = createFrameReader(limits.ipcFrameBytesMax, (type, bytes) => take(decodeToWorker(type, bytes)));
+    dialled.on('connect', () => {
+      connected = true;
+      dialled.write(encodeToPrimary(deps.hello()));
+      deps.onConnected();
+    });
+    dialled.on('data', (chunk: Buffer) => {
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        deps.warn({ err: error }, 'the primary sent what this build cannot read');
+        dialled.destroy();
+      }
+    });
+    // An error is always followed by close, which is where it is handled.
+    dialled.on('error', () => {});
+    dialled.on('close', () => {
+      if (socket !== dialled) return;
+      socket = undefined;
+      if (connected) lost();
+      if (!closed) redial = setTimeout(dial, REDIAL_MS);
+    });
+  }
+
+  function lost(): void {
+    connected = false;
+    for (const settle of commands.values()) settle(NO_ANSWER);
+    for (const settle of metrics.values()) settle(undefined);
+    deps.onLost();
+  }
+
+  function take(message: ToWorker): void {
+    switch (message.type) {
+      case 'outcome': commands.get(message.id)?.(message.outcome); break;
+      case 'metrics': metrics.get(message.id)?.(message.text); break;
+      case 'lease': receiveLease(message.lease); break;
+      default: deps.receive(message);
+    }
+  }
+
+  function send(message: ToPrimary): void {
+    if (connected) socket?.write(encodeToPrimary(message));
+  }
+
+  /** Sends and waits for the answer with this id; `fallback` after `timeoutMs`. */
+  function ask<T>(pending: Map<number, (answer: T) => void>, id: number, message: ToPrimary, timeoutMs: number, fallback: T): Promise<T> {
+    return new Promise((resolve) => {
+      const settle = (answer: T): void => {
+        clearTimeout(timer);
+        pending.delete(id);
+        resolve(answer);
+      };
+      const timer = setTimeout(() => settle(fallback), timeoutMs);
+      pending.set(id, settle);
+      send(message);
+    });
+  }
+
+  return {
+    get connected() {
+      return connected;
+    },
+    start: dial,
+    send,
+    command(request) {
+      if (!connected || commands.size >= limits.commandsInFlightMax) return Promise.resolve(NO_PRIMARY);
+      const id = nextId();
+      return ask(commands, id, { type: 'command', request: { ...request, id } }, COMMAND_MS_MAX, NO_ANSWER);
+    },
+    metrics() {
+      if (!connected) return Promise.resolve(undefined);
+      const id = nextId();
+      return ask<string | undefined>(metrics, id, { type: 'metrics', id }, METRICS_MS_MAX, undefined);
+    },
+    onLease(receive) {
+      receiveLease = receive;
+    },
+    close() {
+      closed = true;
+      clearTimeout(redial);
+      socket?.destroy();
+    },
+  };
+}

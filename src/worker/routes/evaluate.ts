@@ -1,0 +1,112 @@
+// Hot path.
+// GET /api/v1/flags/{flag_id}/evaluate, from request to reply without a pause. It serves what can be served at once and
+// hands everything else, as it stands, to the pipeline, which alone knows how and in what order to refuse.
+import type { EvaluationContext, HashUser } from '../../core/compiled.ts';
+import { evaluate } from '../../core/evaluate.ts';
+import type { JsonObject } from '../../core/model.ts';
+import { rawKeyOf, type Auth } from '../auth.ts';
+import type { HttpDeps } from '../http/deps.ts';
+import { QueryScan } from '../http/query-scan.ts';
+import type { Pipeline } from '../http/pipeline.ts';
+import { readRequestId, readTraceparent } from '../http/request.ts';
+import { ADMITTED } from '../limiter.ts';
+import type { ServingKey, ServingSnapshot } from '../serving.ts';
+import { makeHead, type Exchange, type Handler, type Head } from '../transport/transport.ts';
+import { isVisible } from './lookup.ts';
+import { outcomeReply } from './outcome-reply.ts';
+
+const DEFAULT_ENVIRONMENT = 'prod';
+
+/** What the evaluation of one user reads; the one object serves all requests in turn. */
+interface MutableContext extends EvaluationContext {
+  userId: string;
+  attributes: JsonObject | undefined;
+}
+
+export function createEvaluateGet(deps: {
+  readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'tallies' | 'accessLog'>;
+  readonly auth: Auth;
+  readonly hash: HashUser;
+  readonly pipeline: Pipeline;
+  /** Whether pages of other origins may call: then a request from one takes the way that adds their headers. */
+  readonly corsEnabled: boolean;
+  /** Into the metrics' labels. */
+  readonly routeIndex: number;
+  readonly routeLabel: string;
+}): Handler {
+  const { holder, limiter, tallies, accessLog } = deps.http;
+  const { auth, hash, pipeline, corsEnabled, routeIndex, routeLabel } = deps;
+  const scan = new QueryScan();
+  const context: MutableContext = { userId: '', attributes: undefined };
+  let head: Head = headOf(0, 0, corsEnabled);
+  let headSnapshot: ServingSnapshot | undefined;
+  let headStaleSeconds = 0;
+  let tail = '';
+
+  /** What a reply from this snapshot begins and ends with. */
+  function prepare(snapshot: ServingSnapshot, staleSeconds: number): void {
+    headSnapshot = snapshot;
+    headStaleSeconds = staleSeconds;
+    head = headOf(snapshot.revision, staleSeconds, corsEnabled);
+    tail = `${snapshot.revision}}`;
+  }
+
+  return function evaluateGet(exchange: Exchange): void {
+    const startedMs = performance.now();
+    const snapshot = holder.current;
+    if (snapshot === undefined || isUnusual(exchange, corsEnabled)) return pipeline(exchange, undefined);
+    const nowMs = Date.now();
+    const apiKey = exchange.header('x-api-key');
+    const key = auth.find(apiKey === '' ? rawKeyOf('', exchange.header('authorization')) : apiKey, snapshot, nowMs);
+    if (key === undefined) return pipeline(exchange, undefined);
+    const verdict = limiter.tryTake(key, nowMs);
+    if (verdict !== ADMITTED || !scan.read(exchange.query())) return pipeline(exchange, { key, verdict });
+
+    const environment = snapshot.environments.get(scan.environment === '' ? defaultEnvironment(key) : scan.environment);
+    if (environment === undefined) return pipeline(exchange, { key, verdict });
+    if (key.environments !== undefined && !key.environments.has(environment.environment)) return pipeline(exchange, { key, verdict });
+    const flag = environment.flags.get(exchange.parameter(0));
+    if (flag === undefined || (key.tags !== undefined && !isVisible(key, flag))) return pipeline(exchange, { key, verdict });
+
+    context.userId = scan.userId;
+    context.attributes = scan.attributes;
+    const outcome = evaluate(flag, context, hash);
+    const staleSeconds = holder.staleSeconds();
+    if (snapshot !== headSnapshot || staleSeconds !== headStaleSeconds) prepare(snapshot, staleSeconds);
+    if (accessLog.wants(200)) {
+      const seconds = (performance.now() - startedMs) / 1000;
+      accessLog.record({
+        requestId: readRequestId(exchange.header('x-request-id')), method: 'GET', route: routeLabel, status: 200, seconds,
+        keyId: key.keyId, traceparent: readTraceparent(exchange.header('traceparent')),
+      });
+    }
+    exchange.send('200 OK', head, outcomeReply(outcome, scan.userId, nowMs, tail));
+    tallies.request(routeIndex, 200, (performance.now() - startedMs) / 1000);
+  };
+}
+
+/** Whether the request asks for more than an answer from what is served now. */
+function isUnusual(exchange: Exchange, corsEnabled: boolean): boolean {
+  return exchange.header('x-flags-min-revision') !== ''
+    || exchange.header('x-flags-at-revision') !== ''
+    || exchange.header('content-length') !== ''
+    || exchange.header('transfer-encoding') !== ''
+    || (corsEnabled && exchange.header('origin') !== '');
+}
+
+/** The one environment of the key; prod for an unbound one; none for one bound to several. */
+function defaultEnvironment(key: ServingKey): string {
+  if (key.environments === undefined) return DEFAULT_ENVIRONMENT;
+  if (key.environments.size === 1) for (const only of key.environments) return only;
+  return '';
+}
+
+function headOf(revision: number, staleSeconds: number, corsEnabled: boolean): Head {
+  return makeHead([
+    ['Content-Type', 'application/json'],
+    ['X-Flags-Revision', String(revision)],
+    ...(staleSeconds > 0 ? [['X-Flags-Stale', String(staleSeconds)] as const] : []),
+    ['Cache-Control', 'no-store'],
+    ...(corsEnabled ? [['Vary', 'Origin'] as const] : []),
+  ]);
+}

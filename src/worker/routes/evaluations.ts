@@ -1,0 +1,143 @@
+// Evaluations by the ordered way: by POST, batches, and whatever the hot path hands over.
+import type { CompiledFlag, EvaluationContext, HashUser } from '../../core/compiled.ts';
+import { evaluate } from '../../core/evaluate.ts';
+import type { Issue, JsonObject } from '../../core/model.ts';
+import { limits } from '../../limits.ts';
+import { checkAttributes } from '../http/attributes.ts';
+import type { Call, KeyedHandlers, Responder } from '../http/call.ts';
+import { invalid, isRefusal, refuseIssues, type Refusal } from '../http/refusal.ts';
+import { jsonReply } from '../http/reply.ts';
+import type { ServingEnvironment, ServingKey } from '../serving.ts';
+import { findEnvironment, findFlag, isVisible } from './lookup.ts';
+import { isoTime, jsonString, outcomeReply } from './outcome-reply.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export function createEvaluationHandlers(hash: HashUser): Pick<KeyedHandlers, 'evaluateFlag' | 'evaluateFlagWithBody' | 'evaluateBatch'> {
+  function respond(call: Call, context: EvaluationContext): Responder {
+    return (snapshot) => {
+      const environment = findEnvironment(snapshot, call.environment);
+      if (isRefusal(environment)) return environment;
+      const flag = findFlag(environment, call.parameters[0] ?? '', call.key);
+      if (isRefusal(flag)) return flag;
+      return jsonReply(200, outcomeReply(evaluate(flag, context, hash), context.userId, Date.now(), `${snapshot.revision}}`));
+    };
+  }
+
+  return {
+    evaluateFlag: (call) => {
+      const userId = call.query.values.get('user_id');
+      const issue = checkUserId(userId, 'user_id');
+      return issue === undefined ? respond(call, { userId: userId ?? '', attributes: call.query.attributes }) : refuseIssues([issue]);
+    },
+    evaluateFlagWithBody: (call) => {
+      const context = readContext(call.body, '', call.bodyBytes, ['user_id', 'environment', 'attributes']);
+      return isRefusal(context) ? context : respond(call, context);
+    },
+    evaluateBatch: (call) => {
+      const batch = readBatch(call);
+      if (isRefusal(batch)) return batch;
+      return (snapshot) => {
+        const environment = findEnvironment(snapshot, call.environment);
+        if (isRefusal(environment)) return environment;
+        const rows = pickFlags(environment, batch.flagIds, call.key);
+        if (rows.length * batch.contexts.length > limits.batchEvaluationsMax) {
+          return invalid('contexts', `${batch.contexts.length} contexts of ${rows.length} flags are over ${limits.batchEvaluationsMax} evaluations; split the batch`);
+        }
+        const results = batch.contexts.map((context) => evaluateRow(rows, context, hash));
+        return jsonReply(200, `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(Date.now())}","results":[${results.join(',')}]}`);
+      };
+    },
+  };
+}
+
+/** One flag of a batch with the text that stands before its result; undefined: unknown to this key. */
+interface Row {
+  readonly name: string;
+  readonly flag: CompiledFlag | undefined;
+}
+
+function pickFlags(environment: ServingEnvironment, flagIds: readonly string[] | undefined, key: ServingKey): Row[] {
+  const rows: Row[] = [];
+  if (flagIds === undefined) {
+    for (const flag of environment.flags.values()) if (isVisible(key, flag)) rows.push({ name: `"${flag.flagId}":`, flag });
+    return rows;
+  }
+  for (const flagId of new Set(flagIds)) {
+    const flag = environment.flags.get(flagId);
+    rows.push({ name: `${jsonString(flagId)}:`, flag: flag !== undefined && isVisible(key, flag) ? flag : undefined });
+  }
+  return rows;
+}
+
+function evaluateRow(rows: readonly Row[], context: EvaluationContext, hash: HashUser): string {
+  let text = '{';
+  for (const { name, flag } of rows) {
+    if (text.length > 1) text += ',';
+    text += name + (flag === undefined ? '{"error":"FLAG_NOT_FOUND"}' : evaluate(flag, context, hash).batchJson);
+  }
+  return `${text}}`;
+}
+
+interface Batch {
+  readonly contexts: readonly EvaluationContext[];
+  readonly flagIds: readonly string[] | undefined;
+}
+
+function readBatch(call: Call): Batch | Refusal {
+  const body = call.body;
+  if (!isFields(body)) return invalid('', 'must be an object');
+  const unknown = unknownField(body, ['environment', 'contexts', 'flags'], '');
+  if (unknown !== undefined) return refuseIssues([unknown]);
+  const { contexts, flags } = body;
+  if (!Array.isArray(contexts)) return invalid('contexts', contexts === undefined ? 'is required: an array' : 'must be an array');
+  if (contexts.length > limits.batchContextsMax) return invalid('contexts', `must be at most ${limits.batchContextsMax}`);
+  if (flags !== undefined && !isStrings(flags)) return invalid('flags', 'must be an array of strings');
+  if (flags !== undefined && flags.length > limits.batchFlagsMax) return invalid('flags', `must be at most ${limits.batchFlagsMax}`);
+  const read: EvaluationContext[] = [];
+  const issues: Issue[] = [];
+  for (const [i, raw] of contexts.entries()) {
+    const context = readContext(raw, `contexts[${i}]`, call.bodyBytes, ['user_id', 'attributes']);
+    if (isRefusal(context)) issues.push(...context.issues);
+    else read.push(context);
+    if (issues.length >= limits.issuesMax) break;
+  }
+  return issues.length > 0 ? refuseIssues(issues) : { contexts: read, flagIds: flags };
+}
+
+function readContext(raw: unknown, path: string, bodyBytes: number, known: readonly string[]): EvaluationContext | Refusal {
+  if (!isFields(raw)) return invalid(path, 'must be an object');
+  const userId = Object.hasOwn(raw, 'user_id') ? raw['user_id'] : undefined;
+  const attributes = Object.hasOwn(raw, 'attributes') ? raw['attributes'] : undefined;
+  const prefix = path === '' ? '' : `${path}.`;
+  const issue = unknownField(raw, known, prefix)
+    ?? checkUserId(userId, `${prefix}user_id`)
+    ?? checkAttributes(attributes, `${prefix}attributes`, bodyBytes);
+  return issue === undefined ? { userId: userId as string, attributes: attributes as JsonObject | undefined } : refuseIssues([issue]);
+}
+
+function unknownField(fields: Fields, known: readonly string[], prefix: string): Issue | undefined {
+  for (const name of Object.keys(fields)) {
+    if (!known.includes(name)) return { path: `${prefix}${name.slice(0, 64)}`, message: `is not known here; there are ${known.join(', ')}` };
+  }
+  return undefined;
+}
+
+function checkUserId(userId: unknown, path: string): Issue | undefined {
+  if (userId === undefined) return { path, message: 'is required: a string' };
+  if (typeof userId !== 'string') return { path, message: 'must be a string' };
+  if (userId === '') return { path, message: 'must not be empty' };
+  // A UTF-16 unit is at most three bytes.
+  if (userId.length * 3 > limits.userIdBytesMax && Buffer.byteLength(userId) > limits.userIdBytesMax) {
+    return { path, message: `must be at most ${limits.userIdBytesMax} bytes of UTF-8` };
+  }
+  return undefined;
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isStrings(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((entry) => typeof entry === 'string');
+}

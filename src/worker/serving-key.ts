@@ -1,0 +1,33 @@
+// A key as the snapshot carries it becomes a key as a request asks about it.
+import type { KeyItem } from '../snapshot/item.ts';
+import type { Scope, ServingKey } from './serving.ts';
+
+const RANK: Readonly<Record<Scope, number>> = { evaluate: 1, read: 2, write: 3, admin: 4 };
+
+/**
+ * A scope this build does not know gives nothing, and an item that cannot be read is no key: deny before allow, and a
+ * snapshot never crashes a worker.
+ */
+export function compileKey(json: string): ServingKey | undefined {
+  try {
+    return fromItem(JSON.parse(json) as KeyItem);
+  } catch {
+    return undefined;
+  }
+}
+
+function fromItem(item: KeyItem): ServingKey {
+  let rank = 0;
+  for (const scope of item.scopes) rank = Math.max(rank, RANK[scope as Scope] ?? 0);
+  return {
+    keyId: item.key_id,
+    keyHash: item.key_hash,
+    name: item.name,
+    rank,
+    scopes: item.scopes,
+    environments: item.environments === null ? undefined : new Set(item.environments),
+    tags: item.tags === null ? undefined : new Set(item.tags),
+    rateLimit: item.rate_limit,
+    expiresAtMs: item.expires_at === null ? Number.POSITIVE_INFINITY : Date.parse(item.expires_at),
+  };
+}

@@ -1,0 +1,61 @@
+// What a worker serves from: one immutable snapshot behind one reference. A request takes `holder.current` once.
+import type { CompiledFlag } from '../core/compiled.ts';
+import type { CommandOutcome, CommandRequest, Lease, ToPrimary } from '../ipc/messages.ts';
+
+export type Scope = 'evaluate' | 'read' | 'write' | 'admin';
+
+export interface ServingKey {
+  readonly keyId: string;
+  /** Lower-case hex SHA-256 of the key. */
+  readonly keyHash: string;
+  readonly name: string;
+  /** evaluate 1, read 2, write 3, admin 4; a key has its highest and all below. */
+  readonly rank: number;
+  readonly scopes: readonly string[];
+  /** undefined: every environment. */
+  readonly environments: ReadonlySet<string> | undefined;
+  /** undefined: every flag. */
+  readonly tags: ReadonlySet<string> | undefined;
+  /** Requests a minute; 0: no limit. */
+  readonly rateLimit: number;
+  /** Milliseconds since 1970; Infinity: never. */
+  readonly expiresAtMs: number;
+}
+
+export interface ServingEnvironment {
+  readonly environment: string;
+  readonly json: string;
+  /** Revision of this environment's last change. */
+  readonly changedAt: number;
+  /** Iterates in order of flag_id. */
+  readonly flags: ReadonlyMap<string, CompiledFlag>;
+}
+
+export interface ServingSnapshot {
+  readonly epoch: string;
+  readonly revision: number;
+  readonly environments: ReadonlyMap<string, ServingEnvironment>;
+  readonly keysByHash: ReadonlyMap<string, ServingKey>;
+}
+
+export interface SnapshotHolder {
+  /** undefined until the first snapshot is verified. */
+  readonly current: ServingSnapshot | undefined;
+  /** Seconds since the primary last confirmed the snapshot with the store; 0 while under 5 s. */
+  staleSeconds(): number;
+  /** Where the snapshot was loaded from: "store", "file", "redis". */
+  readonly tier: string;
+  /** Resolves true as soon as `revision` is served here, false after `timeoutMs`. Tells the primary at once. */
+  waitFor(revision: number, timeoutMs: number): Promise<boolean>;
+}
+
+export interface PrimaryLink {
+  readonly connected: boolean;
+  /** Never rejects. No primary: STORAGE_UNAVAILABLE; no answer in 10 s or the link broke meanwhile: OUTCOME_UNKNOWN. */
+  command(request: Omit<CommandRequest, 'id'>): Promise<CommandOutcome>;
+  /** Fire and forget; dropped while there is no primary. */
+  send(message: ToPrimary): void;
+  /** The node's metrics in Prometheus text; undefined when the primary does not answer within a second. */
+  metrics(): Promise<string | undefined>;
+  onLease(receive: (lease: Lease) => void): void;
+}

@@ -1,0 +1,90 @@
+// What the worker asks of a server library: requests in, bytes out. Only this folder knows which library that is, so
+// that a second one can take its place. A WebSocket upgrade will be one more method of `Transport`.
+
+/** Answers one request: replies before it returns, or takes the exchange along with `hold`. */
+export type Handler = (exchange: Exchange) => void;
+
+/**
+ * One request and the way to answer it. The object is valid until the handler returns and used again for the next
+ * request; whoever needs longer copies what it needs and calls `hold`.
+ */
+export interface Exchange {
+  /** As sent, case and all. */
+  method(): string;
+  /** The path as sent, percent-encoding and all, without the query. */
+  path(): string;
+  /** What follows the `?`, as sent; empty when there is none. */
+  query(): string;
+  /** The first header of that name; empty when absent. `name` in lower case. */
+  header(name: string): string;
+  /** Every header, names in lower case, repeated ones once each. */
+  eachHeader(visit: (name: string, value: string) => void): void;
+  /** The nth `{parameter}` of the pattern the handler was registered with, as sent. */
+  parameter(index: number): string;
+  /** Answers with a body. `status` is code and reason: `200 OK`. */
+  send(status: string, head: Head, body: string | Uint8Array): void;
+  /** Answers without one. `contentLength` is what HEAD tells; undefined: no such header (204, 304). */
+  sendEmpty(status: string, head: Head, contentLength: number | undefined): void;
+  /** Closes the connection once the reply is out. To be called before it is sent. */
+  closeAfterReply(): void;
+  /** Keeps the exchange past the handler's return, and collects its body up to `bodyBytesMax` from now on. */
+  hold(bodyBytesMax: number): HeldExchange;
+}
+
+export interface HeldExchange {
+  /** True once the client has gone; sending is then ignored. */
+  readonly aborted: boolean;
+  /** The body's bytes, its own copy; undefined as soon as it is over the limit; empty when the client has gone. */
+  body(): Promise<Uint8Array | undefined>;
+  send(status: string, head: Head, body: string | Uint8Array): void;
+  sendEmpty(status: string, head: Head, contentLength: number | undefined): void;
+  closeAfterReply(): void;
+}
+
+export interface Transport {
+  /** Shown by /healthz: "uws". */
+  readonly name: string;
+  /** Registers one method and pattern: `/api/v1/flags/{flag_id}/evaluate`. Before `listen`. */
+  route(method: 'GET', pattern: string, handler: Handler): void;
+  /** Everything that no route took, whatever its method. Before `listen`. */
+  fallback(handler: Handler): void;
+  /** Resolves with the port in use; rejects when the address cannot be had. */
+  listen(host: string, port: number): Promise<number>;
+  /**
+   * Closes the listen socket; from now on every reply closes its connection. Resolves when no connection is left, or
+   * when nothing is in flight and no request has come for `quietMs`: the connections left are idle ones.
+   */
+  drain(quietMs: number): Promise<void>;
+  /** Cuts every connection. May be called twice. */
+  close(): void;
+}
+
+export interface TransportOptions {
+  /** A handler threw or forgot to answer. Answers the client if `exchange` is given: it is still open then. */
+  readonly onFailure: (error: unknown, exchange: Exchange | undefined) => void;
+}
+
+/** Header lines, prepared once and sent many times. Made by `makeHead` only. */
+export interface Head {
+  readonly lines: readonly (readonly [name: string, value: string])[];
+  /** The first line's name, and its value followed by all the other lines, ready to be written in one go. */
+  readonly firstName: string;
+  readonly rest: string;
+}
+
+const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+const HEADER_VALUE = /^[\x20-\x7e\t]*$/;
+
+/**
+ * Prepares header lines. Throws on a name or value that could end its line: such a value is a bug here, for whatever
+ * comes from a client is checked where it is read.
+ */
+export function makeHead(lines: readonly (readonly [name: string, value: string])[]): Head {
+  for (const [name, value] of lines) {
+    if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(value)) throw new Error(`illegal reply header ${JSON.stringify(name)}`);
+  }
+  const first = lines[0];
+  if (first === undefined) throw new Error('a reply needs a header');
+  const rest = [first[1], ...lines.slice(1).map(([name, value]) => `${name}: ${value}`)].join('\r\n');
+  return { lines, firstName: first[0], rest };
+}

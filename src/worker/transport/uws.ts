@@ -1,0 +1,269 @@
+// The transport on uWebSockets.js. What that library does not forgive is dealt with here and nowhere else: a request
+// that dies when its handler returns, replies to connections that are gone, body chunks that are taken away again,
+// writes outside a cork, an exception or a forgotten reply that would end the process.
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js';
+import { loadUws } from './load-uws.ts';
+import type { Exchange, Handler, Head, HeldExchange, Transport, TransportOptions } from './transport.ts';
+
+/** How often a drain looks whether the connections are gone. */
+const DRAIN_LOOK_MS = 10;
+const NOTHING = new Uint8Array(0);
+
+/** What the connections of one server have in common. */
+interface Shared {
+  draining: boolean;
+  inFlight: number;
+  lastRequestMs: number;
+}
+
+/** Loads the library (after its checksum) and makes a server that does not listen yet. */
+export async function createUwsTransport(options: TransportOptions): Promise<Transport> {
+  const uws = await loadUws();
+  const app: TemplatedApp = uws.App();
+  const shared: Shared = { draining: false, inFlight: 0, lastRequestMs: 0 };
+  let connectionCount = 0;
+  let listenSocket: us_listen_socket | undefined;
+  let closed = false;
+  // The type declarations leave `filter` out: called with +1 for a connection that opens and -1 for one that closes.
+  (app as unknown as { filter(visit: (res: unknown, change: number) => void): void }).filter((_res, change) => {
+    connectionCount += change;
+  });
+
+  const live = new LiveExchange(shared);
+  function run(handler: Handler, res: HttpResponse, req: HttpRequest): void {
+    live.begin(res, req);
+    try {
+      handler(live);
+      if (live.open) throw new Error('a handler neither replied nor held its exchange');
+    } catch (error) {
+      fail(error);
+    }
+  }
+  /** An exception here would end the process, and so would an exchange left open. */
+  function fail(error: unknown): void {
+    try {
+      options.onFailure(error, live.open ? live : undefined);
+    } finally {
+      if (live.open) live.abandon();
+    }
+  }
+  function closeListenSocket(): void {
+    if (listenSocket === undefined) return;
+    uws.us_listen_socket_close(listenSocket);
+    listenSocket = undefined;
+  }
+
+  return {
+    name: 'uws',
+    route: (_method, pattern, handler) => {
+      app.get(pattern.replaceAll(/\{(\w+)\}/g, ':$1'), (res, req) => run(handler, res, req));
+    },
+    fallback: (handler) => {
+      app.any('/*', (res, req) => run(handler, res, req));
+    },
+    listen: (host, port) =>
+      new Promise((resolve, reject) => {
+        app.listen(host, port, (token) => {
+          if (token === false) return reject(new Error(`cannot listen on ${host} port ${port}`));
+          listenSocket = token;
+          return resolve(uws.us_socket_local_port(token as unknown as Parameters<typeof uws.us_socket_local_port>[0]));
+        });
+      }),
+    drain: (quietMs) => {
+      shared.draining = true;
+      closeListenSocket();
+      const startedMs = Date.now();
+      return new Promise((resolve) => {
+        const look = setInterval(() => {
+          const quiet = Date.now() - Math.max(startedMs, shared.lastRequestMs) >= quietMs;
+          if (!closed && connectionCount > 0 && (shared.inFlight > 0 || !quiet)) return;
+          clearInterval(look);
+          resolve();
+        }, DRAIN_LOOK_MS);
+      });
+    },
+    close: () => {
+      if (closed) return;
+      closed = true;
+      closeListenSocket();
+      app.close();
+    },
+  };
+}
+
+/** The one exchange that all synchronous handlers share: nothing is allocated for a request answered at once. */
+class LiveExchange implements Exchange {
+  open = false;
+  private res!: HttpResponse;
+  private req!: HttpRequest;
+  private closing = false;
+  private readonly shared: Shared;
+
+  constructor(shared: Shared) {
+    this.shared = shared;
+  }
+
+  begin(res: HttpResponse, req: HttpRequest): void {
+    this.res = res;
+    this.req = req;
+    this.open = true;
+    this.closing = this.shared.draining;
+    if (this.closing) this.shared.lastRequestMs = Date.now();
+  }
+
+  method(): string {
+    return this.req.getCaseSensitiveMethod();
+  }
+
+  path(): string {
+    return this.req.getUrl();
+  }
+
+  query(): string {
+    // Without a `?` the library answers undefined, whatever its types say.
+    return this.req.getQuery() ?? '';
+  }
+
+  header(name: string): string {
+    return this.req.getHeader(name);
+  }
+
+  eachHeader(visit: (name: string, value: string) => void): void {
+    this.req.forEach(visit);
+  }
+
+  parameter(index: number): string {
+    return this.req.getParameter(index);
+  }
+
+  closeAfterReply(): void {
+    this.closing = true;
+  }
+
+  send(status: string, head: Head, body: string | Uint8Array): void {
+    this.open = false;
+    write(this.res, status, head, body, this.closing);
+  }
+
+  sendEmpty(status: string, head: Head, contentLength: number | undefined): void {
+    this.open = false;
+    writeEmpty(this.res, status, head, contentLength, this.closing);
+  }
+
+  /** Cuts the connection: nothing is left that could answer. */
+  abandon(): void {
+    this.open = false;
+    this.res.close();
+  }
+
+  hold(bodyBytesMax: number): HeldExchange {
+    this.open = false;
+    return new Held(this.res, this.shared, this.closing, bodyBytesMax);
+  }
+}
+
+/** An exchange that outlives its handler. */
+class Held implements HeldExchange {
+  aborted = false;
+  private readonly res: HttpResponse;
+  private readonly shared: Shared;
+  private closing: boolean;
+  private open = true;
+  private chunks: Uint8Array[] | undefined = [];
+  private bodyBytes = 0;
+  private collected: Uint8Array | undefined;
+  private complete = false;
+  private tell: ((body: Uint8Array | undefined) => void) | undefined;
+
+  constructor(res: HttpResponse, shared: Shared, closing: boolean, bodyBytesMax: number) {
+    this.res = res;
+    this.shared = shared;
+    this.closing = closing;
+    shared.inFlight += 1;
+    res.onAborted(() => this.abort());
+    res.onData((chunk, isLast) => this.take(chunk, isLast, bodyBytesMax));
+  }
+
+  body(): Promise<Uint8Array | undefined> {
+    if (this.complete) return Promise.resolve(this.collected);
+    return new Promise((resolve) => {
+      this.tell = resolve;
+    });
+  }
+
+  closeAfterReply(): void {
+    this.closing = true;
+  }
+
+  send(status: string, head: Head, body: string | Uint8Array): void {
+    if (!this.settle()) return;
+    this.res.cork(() => write(this.res, status, head, body, this.closing || this.shared.draining));
+  }
+
+  sendEmpty(status: string, head: Head, contentLength: number | undefined): void {
+    if (!this.settle()) return;
+    this.res.cork(() => writeEmpty(this.res, status, head, contentLength, this.closing || this.shared.draining));
+  }
+
+  private take(chunk: ArrayBuffer, isLast: boolean, bodyBytesMax: number): void {
+    if (this.complete) return;
+    this.bodyBytes += chunk.byteLength;
+    if (this.bodyBytes > bodyBytesMax) return this.finish(undefined);
+    // The library takes the chunk away when this returns.
+    if (chunk.byteLength > 0) this.chunks?.push(new Uint8Array(chunk.slice(0)));
+    if (isLast) this.finish(join(this.chunks ?? [], this.bodyBytes));
+  }
+
+  private finish(body: Uint8Array | undefined): void {
+    this.complete = true;
+    this.collected = body;
+    this.chunks = undefined;
+    this.tell?.(body);
+  }
+
+  private abort(): void {
+    this.aborted = true;
+    if (this.open) this.shared.inFlight -= 1;
+    this.open = false;
+    if (!this.complete) this.finish(NOTHING);
+  }
+
+  /** True for the one reply that goes out. */
+  private settle(): boolean {
+    if (!this.open) return false;
+    this.open = false;
+    this.shared.inFlight -= 1;
+    if (this.shared.draining) this.shared.lastRequestMs = Date.now();
+    return true;
+  }
+}
+
+function write(res: HttpResponse, status: string, head: Head, body: string | Uint8Array, closing: boolean): void {
+  // The library writes `200 OK` by itself, and names and values as they are: all lines go in one call.
+  if (status !== '200 OK') res.writeStatus(status);
+  res.writeHeader(head.firstName, head.rest);
+  res.end(body, closing);
+}
+
+function writeEmpty(res: HttpResponse, status: string, head: Head, contentLength: number | undefined, closing: boolean): void {
+  res.writeStatus(status);
+  res.writeHeader(head.firstName, head.rest);
+  // endWithoutBody(length) leaves the reply open for ever, and any second argument comes with a first one; so these two
+  // lines are written by hand, and the client is asked to close.
+  if (contentLength !== undefined) res.writeHeader('Content-Length', String(contentLength));
+  if (closing) res.writeHeader('Connection', 'close');
+  res.endWithoutBody();
+}
+
+function join(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
+  const only = chunks[0];
+  if (only === undefined) return NOTHING;
+  if (chunks.length === 1) return only;
+  const joined = new Uint8Array(bytes);
+  let offset = 0;
+  for (const chunk of chunks) {
+    joined.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return joined;
+}

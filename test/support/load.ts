@@ -1,0 +1,122 @@
+// A constant load over kept connections, and an honest record of it: every request is answered, failed or still out.
+import { connect, type Socket } from 'node:net';
+
+export interface LoadRecord {
+  requests: number;
+  failed: number;
+  /** The longest time without any good answer on any connection, in milliseconds. */
+  longestGapMs: number;
+  /** The longest any single request took until its answer or its failure, in milliseconds. */
+  slowestMs: number;
+  /** Connections that were closed by the other side while idle or after an answer that said so; no request was lost. */
+  reconnects: number;
+  /** First few reasons of failure. */
+  readonly reasons: string[];
+}
+
+export interface Load {
+  readonly record: LoadRecord;
+  /** Stops asking, waits for what is out, and resolves with the record. */
+  stop(): Promise<LoadRecord>;
+  /** Resolves when this many more requests were answered well. */
+  answered(count: number): Promise<void>;
+}
+
+/** Each connection asks again as soon as it was answered. A reply counts as good when its status is 200. */
+export function startLoad(options: {
+  readonly port: number;
+  readonly connections: number;
+  readonly path: string;
+  readonly key: string;
+  /** Pause between an answer and the next request, in milliseconds. */
+  readonly thinkMs?: number;
+}): Load {
+  const request = Buffer.from(`GET ${options.path} HTTP/1.1\r\nHost: t\r\nX-API-Key: ${options.key}\r\n\r\n`);
+  const record: LoadRecord = { requests: 0, failed: 0, longestGapMs: 0, slowestMs: 0, reconnects: 0, reasons: [] };
+  const watchers = new Set<() => void>();
+  let stopping = false;
+  let good = 0;
+  let lastGoodMs = performance.now();
+
+  function fail(reason: string): void {
+    record.failed++;
+    if (record.reasons.length < 5) record.reasons.push(reason);
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping) await oneConnection();
+  }
+
+  /** Asks on one connection until it ends or the load stops. */
+  function oneConnection(): Promise<void> {
+    return new Promise((resolve) => {
+      const socket: Socket = connect(options.port, '127.0.0.1');
+      socket.setNoDelay(true);
+      let sentMs: number | undefined;
+      let received = '';
+      let ended = false;
+
+      function ask(): void {
+        if (stopping || ended) return void socket.destroy();
+        record.requests++;
+        sentMs = performance.now();
+        socket.write(request);
+      }
+      function end(reason: string): void {
+        if (ended) return;
+        ended = true;
+        if (sentMs !== undefined) {
+          record.slowestMs = Math.max(record.slowestMs, performance.now() - sentMs);
+          fail(reason);
+        } else if (!stopping) record.reconnects++;
+        // A refused connection is tried again soon, not in a tight loop.
+        setTimeout(resolve, stopping ? 0 : 5);
+      }
+      socket.on('connect', ask);
+      socket.on('data', (chunk) => {
+        received += chunk.toString('latin1');
+        const headEnd = received.indexOf('\r\n\r\n');
+        if (headEnd < 0) return;
+        const length = Number(/content-length: (\d+)/i.exec(received)?.[1] ?? 0);
+        if (received.length < headEnd + 4 + length) return;
+        const now = performance.now();
+        record.slowestMs = Math.max(record.slowestMs, now - (sentMs ?? now));
+        sentMs = undefined;
+        if (received.startsWith('HTTP/1.1 200')) {
+          record.longestGapMs = Math.max(record.longestGapMs, now - lastGoodMs);
+          lastGoodMs = now;
+          good++;
+          for (const watch of watchers) watch();
+        } else fail(received.slice(0, 200));
+        const closes = /connection: close/i.test(received.slice(0, headEnd));
+        received = '';
+        if (closes) socket.end();
+        else if (options.thinkMs === undefined) ask();
+        else setTimeout(ask, options.thinkMs);
+      });
+      socket.on('error', (error) => end(error.message));
+      socket.on('close', () => end('closed with a request out'));
+    });
+  }
+
+  const running = Promise.all(Array.from({ length: options.connections }, run));
+  return {
+    record,
+    async stop() {
+      stopping = true;
+      await running;
+      return record;
+    },
+    answered(count) {
+      const target = good + count;
+      return new Promise((resolve) => {
+        const watch = (): void => {
+          if (good < target) return;
+          watchers.delete(watch);
+          resolve();
+        };
+        watchers.add(watch);
+      });
+    },
+  };
+}

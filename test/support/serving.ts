@@ -1,0 +1,151 @@
+// A worker's HTTP side with everything around it in memory: a real transport on a free loopback port, real compiled
+// flags, and thin holders of a snapshot, a limit and a primary that tests can turn.
+import { createHash } from 'node:crypto';
+import { connect } from 'node:net';
+import { compileFlag } from '../../src/core/compile.ts';
+import type { CompiledFlag } from '../../src/core/compiled.ts';
+import { renderDocument } from '../../src/core/document.ts';
+import type { FlagDocument } from '../../src/core/model.ts';
+import { createFlag } from '../../src/core/parse.ts';
+import type { CommandOutcome, CommandRequest } from '../../src/ipc/messages.ts';
+import { hashUser } from '../../src/kernel/murmur3.ts';
+import { createHttp, type Http } from '../../src/worker/http.ts';
+import type { AccessRecord, RequestLimiter } from '../../src/worker/http/deps.ts';
+import { ADMITTED, SPENT } from '../../src/worker/limiter.ts';
+import type { ServingEnvironment, ServingKey, ServingSnapshot, SnapshotHolder } from '../../src/worker/serving.ts';
+
+const RANKS = { evaluate: 1, read: 2, write: 3, admin: 4 } as const;
+type ScopeName = keyof typeof RANKS;
+
+export interface KeySpec {
+  readonly raw: string;
+  readonly scope: ScopeName;
+  readonly environments?: readonly string[];
+  readonly tags?: readonly string[];
+  readonly rateLimit?: number;
+  readonly expiresAtMs?: number;
+}
+
+export function makeKey(spec: KeySpec): ServingKey {
+  return {
+    keyId: `key_${spec.raw.slice(0, 12)}`, keyHash: createHash('sha256').update(spec.raw).digest('hex'), name: spec.raw,
+    rank: RANKS[spec.scope], scopes: (Object.keys(RANKS) as ScopeName[]).filter((scope) => RANKS[scope] <= RANKS[spec.scope]),
+    environments: spec.environments === undefined ? undefined : new Set(spec.environments),
+    tags: spec.tags === undefined ? undefined : new Set(spec.tags),
+    rateLimit: spec.rateLimit ?? 0, expiresAtMs: spec.expiresAtMs ?? Number.POSITIVE_INFINITY,
+  };
+}
+
+/** A flag as the store would publish it. Throws when the body is refused. */
+export function makeFlag(body: Readonly<Record<string, unknown>>, environment = 'prod', version = 1): CompiledFlag {
+  const definition = createFlag(body, environment);
+  if (!definition.ok) throw new Error(JSON.stringify(definition.issues));
+  const at = '2026-01-05T09:00:00.000Z';
+  const document: FlagDocument = { ...definition.value, version, revision: 7, created_at: at, updated_at: at, updated_by: 'key_test' };
+  return compileFlag(renderDocument(document), { environment, id: definition.value.flag_id });
+}
+
+export function makeSnapshot(revision: number, flags: readonly CompiledFlag[], keys: readonly ServingKey[]): ServingSnapshot {
+  const environments = new Map<string, ServingEnvironment>();
+  for (const environment of ['dev', 'prod', 'staging']) {
+    const own = flags.filter((flag) => flag.environment === environment).sort((a, b) => (a.flagId < b.flagId ? -1 : 1));
+    environments.set(environment, {
+      environment, json: JSON.stringify({ environment, description: '' }), changedAt: revision, flags: new Map(own.map((flag) => [flag.flagId, flag])),
+    });
+  }
+  return { epoch: 'e1', revision, environments, keysByHash: new Map(keys.map((key) => [key.keyHash, key])) };
+}
+
+/** What a test can turn while the service runs. */
+export interface Serving {
+  readonly http: Http;
+  readonly port: number;
+  readonly url: string;
+  snapshot: ServingSnapshot | undefined;
+  staleSeconds: number;
+  /** Verdict for keys with a limit. */
+  verdict: number;
+  /** What waiting for a token ends with. */
+  waited: boolean;
+  /** What the primary answers; undefined: it is away. */
+  command: (request: Omit<CommandRequest, 'id'>) => CommandOutcome | Promise<CommandOutcome>;
+  metricsText: string | undefined;
+  readonly counted: { readonly routeIndex: number; readonly status: number }[];
+  readonly logged: AccessRecord[];
+  readonly failures: string[];
+  /** Called when a request begins to wait for a revision. */
+  onWait: (revision: number) => void;
+  /** Swaps the snapshot and wakes who waits for it. */
+  swap(snapshot: ServingSnapshot): void;
+}
+
+export async function startServing(snapshot: ServingSnapshot | undefined, allowedOrigins: readonly string[] = []): Promise<Serving> {
+  const waiters = new Set<{ readonly revision: number; readonly done: (reached: boolean) => void }>();
+  const holder: SnapshotHolder = {
+    get current() {
+      return serving.snapshot;
+    },
+    staleSeconds: () => serving.staleSeconds,
+    tier: 'store',
+    waitFor: (revision, timeoutMs) =>
+      new Promise((resolve) => {
+        const waiter = { revision, done: (reached: boolean) => (clearTimeout(timer), waiters.delete(waiter), resolve(reached)) };
+        const timer = setTimeout(() => waiter.done(false), timeoutMs);
+        waiters.add(waiter);
+        serving.onWait(revision);
+      }),
+  };
+  const limiter: RequestLimiter = {
+    tryTake: (key) => (key.rateLimit === 0 ? ADMITTED : serving.verdict),
+    waitTake: () => Promise.resolve(serving.waited),
+    standing: (key) => ({ limit: key.rateLimit, remaining: serving.verdict === SPENT ? 0 : 5, resetSeconds: 17 }),
+  };
+  const http = createHttp({
+    holder, limiter, hash: hashUser, build: { version: '1.2.3', build: 'abc' },
+    link: {
+      connected: true,
+      command: async (request) => serving.command(request),
+      metrics: async () => serving.metricsText,
+    },
+    tallies: { request: (routeIndex, status) => void serving.counted.push({ routeIndex, status }) },
+    accessLog: { wants: () => true, record: (entry) => void serving.logged.push(entry) },
+    config: { host: '127.0.0.1', port: 0, allowedOrigins },
+    logger: { error: (fields, message) => void serving.failures.push(`${message} ${String((fields as { err?: unknown }).err)}`) },
+    ownMetrics: () => 'own 1\n',
+  });
+  const port = await http.listen();
+  const serving: Serving = {
+    http, port, url: `http://127.0.0.1:${port}`, snapshot, staleSeconds: 0, verdict: ADMITTED, waited: true,
+    command: () => ({ ok: false, code: 'STORAGE_UNAVAILABLE', detail: 'away' }),
+    metricsText: undefined, counted: [], logged: [], failures: [], onWait: () => {},
+    swap(next) {
+      serving.snapshot = next;
+      for (const waiter of [...waiters]) if (next.revision >= waiter.revision) waiter.done(true);
+    },
+  };
+  return serving;
+}
+
+/**
+ * Sends bytes as they are and resolves with all that came back by the time `until` says enough, or the other side closed.
+ * The default is one whole reply.
+ */
+export function sendRaw(port: number, bytes: string | Uint8Array, until: (text: string) => boolean = isWholeReply): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      if (until(text)) socket.destroy();
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(text));
+  });
+}
+
+function isWholeReply(text: string): boolean {
+  const end = text.indexOf('\r\n\r\n');
+  if (end < 0) return false;
+  const length = /content-length: (\d+)/i.exec(text.slice(0, end))?.[1];
+  return length === undefined || text.length - end - 4 >= Number(length) || length === undefined;
+}
