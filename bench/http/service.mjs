@@ -1,0 +1,118 @@
+// The service as an operator runs it, with one worker: log to a file, sampled access log, metrics on. Its worker is
+// pinned to one core and everything else of it to another.
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run } from './wrk.mjs';
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const READY_TIMEOUT_MS = 120_000;
+const STOP_TIMEOUT_MS = 30_000;
+const RATE_LIMIT_PER_MINUTE = 1_000_000_000;
+
+/**
+ * Starts it and makes the flag (25 % of users) and the key that is measured.
+ * @returns {Promise<{port: number, apiKey: string, workerPid: () => number, close: () => Promise<void>}>}
+ */
+export async function startService({ flagId, workerCore, otherCore }) {
+  const dataDir = mkdtempSync(join(tmpdir(), 'burgee-bench-'));
+  const adminKey = randomBytes(32).toString('hex');
+  const port = await freePort();
+  const logPath = join(dataDir, 'service.log');
+  const log = openSync(logPath, 'a');
+  const child = spawn(process.execPath, [MAIN], {
+    stdio: ['ignore', log, log],
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      WORKERS: '1',
+      DATA_DIR: dataDir,
+      BOOTSTRAP_ADMIN_KEY: adminKey,
+      ACCESS_LOG: 'sampled',
+      LOG_LEVEL: 'info',
+    },
+  });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  const workerPid = () => pidOf(join(dataDir, 'run'), /^worker-\d+\.pid$/);
+  const close = async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+      await ended;
+      clearTimeout(timer);
+    }
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  try {
+    await waitUntilReady(port, child, logPath);
+    const apiKey = await prepare(port, adminKey, flagId);
+    await pin(workerPid(), workerCore);
+    await pin(pidOf(join(dataDir, 'run'), /^primary\.pid$/), otherCore);
+    await pin(child.pid, otherCore);
+    return { port, apiKey, workerPid, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function waitUntilReady(port, child, logPath) {
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  while (performance.now() < deadline && child.exitCode === null) {
+    const ready = await fetch(`http://127.0.0.1:${port}/readyz`).then(
+      (reply) => reply.status === 200,
+      () => false,
+    );
+    if (ready) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`the service did not become ready (exit code ${child.exitCode}):\n${readFileSync(logPath, 'utf8')}`);
+}
+
+async function prepare(port, adminKey, flagId) {
+  const flag = { flag_id: flagId, environment: 'prod', enabled: true, rollout_percentage: 25 };
+  await post(port, adminKey, '/api/v1/flags', flag);
+  const key = { name: 'bench', scopes: ['evaluate'], environments: ['prod'], rate_limit: RATE_LIMIT_PER_MINUTE };
+  return (await post(port, adminKey, '/api/v1/keys', key)).key;
+}
+
+async function post(port, apiKey, path, body) {
+  const reply = await fetch(`http://127.0.0.1:${port}${path}`, {
+    method: 'POST',
+    headers: { 'X-API-Key': apiKey, 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const text = await reply.text();
+  if (reply.status !== 201) throw new Error(`POST ${path} answered ${reply.status}: ${text}`);
+  return JSON.parse(text);
+}
+
+/** All threads: those of the runtime too, so that each side has exactly one core. */
+async function pin(pid, core) {
+  await run('taskset', ['-a', '-c', '-p', String(core), String(pid)]);
+}
+
+/** A pid file holds `pid start_time boot_id`. */
+function pidOf(folder, name) {
+  const files = readdirSync(folder).filter((file) => name.test(file));
+  if (files.length !== 1)
+    throw new Error(`${folder} should hold one file ${name}; it has ${files.join(', ') || 'none'}`);
+  return Number(readFileSync(join(folder, files[0]), 'utf8').split(' ')[0]);
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
