@@ -150,11 +150,11 @@ class ProcessLauncher implements Launcher {
       firstBeatMs: this.#timing.firstBeatMs,
       onReady: (url) => {
         this.#everReady = true;
-        deps.log.info({ pid: primary.pid, url, start_ms: Math.round(deps.clock.nowMs() - bornMs) }, 'ready');
+        deps.log.info({ primary_pid: primary.pid, url, start_ms: Math.round(deps.clock.nowMs() - bornMs) }, 'ready');
         deps.onReady?.(url);
       },
     });
-    deps.log.info({ pid: primary.pid }, 'primary started');
+    deps.log.info({ primary_pid: primary.pid }, 'primary started');
     return primary;
   }
 

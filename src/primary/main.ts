@@ -64,8 +64,8 @@ export async function runPrimary(): Promise<void> {
     if (ready || askedToDrain !== undefined) return;
     ready = true;
     const url = localUrl(config.host, config.port);
-    channel.ready(url);
     process.stderr.write(greet({ url, workers: config.workers, ...greetingKey }));
+    channel.ready(url);
   }
 
   async function shutDown(reason: string): Promise<void> {

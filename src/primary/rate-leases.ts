@@ -47,6 +47,8 @@ interface Grant {
   admitted: number;
   /** Nothing of it can come back. */
   dead: boolean;
+  /** Not granted but set aside, until its worker is heard. */
+  setAside: boolean;
 }
 
 // Notes are rounded up to this part of the limit, which is what a key may lose when the primary is replaced.
@@ -66,6 +68,7 @@ export function createRateLeases(deps: {
   const { workers, ledger } = deps;
   const windows = new Map<number, Window>();
   const orphans = new Set(deps.orphans);
+  const joined = new Set<string>();
 
   function windowOf(endMs: number): Window {
     const window = windows.get(endMs) ?? openWindow(endMs);
@@ -80,7 +83,9 @@ export function createRateLeases(deps: {
   function openWindow(endMs: number): Window {
     for (const oldMs of windows.keys()) if (Math.abs(oldMs - endMs) > WINDOW_MS) windows.delete(oldMs);
     const book = ledger?.read(endMs);
-    const unheard = new Set(book?.complete === true ? [] : orphans);
+    const awaited = book?.complete === true ? [] : [...orphans, ...(book?.unheard ?? [])];
+    const unheard = new Set(awaited.filter((workerId) => !joined.has(workerId)));
+    if (unheard.size > 0) ledger?.awaits(endMs, [...unheard]);
     const accounts = new Map<string, Account>();
     for (const [keyId, granted] of book?.granted ?? []) {
       accounts.set(keyId, { granted, inherited: granted, noted: granted, reserved: false, grants: new Map() });
@@ -104,18 +109,22 @@ export function createRateLeases(deps: {
     const share = shareOf(limit, workers);
     for (const workerId of window.unheard) {
       if (account.grants.has(workerId)) continue;
-      account.grants.set(workerId, { tokens: share, admitted: 0, dead: !orphans.has(workerId) });
+      account.grants.set(workerId, { tokens: share, admitted: 0, dead: !orphans.has(workerId), setAside: true });
       account.granted += share;
     }
   }
 
-  /** A worker that was awaited is there: what was set aside for it is replaced by what it says. */
+  /** A worker is there: what was set aside for it gives way to what it says. */
   function hear(workerId: string): void {
-    if (!orphans.delete(workerId)) return;
+    orphans.delete(workerId);
+    joined.add(workerId);
     for (const window of windows.values()) {
       if (!window.unheard.delete(workerId)) continue;
+      ledger?.heard(window.endMs, workerId);
       for (const account of window.accounts.values()) {
-        account.granted -= account.grants.get(workerId)?.tokens ?? 0;
+        const grant = account.grants.get(workerId);
+        if (grant?.setAside !== true) continue;
+        account.granted -= grant.tokens;
         account.grants.delete(workerId);
       }
     }
@@ -181,6 +190,7 @@ export function createRateLeases(deps: {
         windowOf(windowEnd(deps.now()));
         orphans.delete(workerId);
       }
+      joined.delete(workerId);
       for (const window of windows.values()) {
         for (const account of window.accounts.values()) {
           const grant = account.grants.get(workerId);
@@ -194,7 +204,7 @@ export function createRateLeases(deps: {
 function grantOf(account: Account, workerId: string): Grant {
   let grant = account.grants.get(workerId);
   if (grant === undefined) {
-    grant = { tokens: 0, admitted: 0, dead: false };
+    grant = { tokens: 0, admitted: 0, dead: false, setAside: false };
     account.grants.set(workerId, grant);
   }
   return grant;

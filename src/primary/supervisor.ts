@@ -137,7 +137,7 @@ class WorkerSupervisor implements Supervisor {
     // The number was used again before the death of its last bearer was noticed.
     if (known !== undefined && known.identity.startTime !== startTime) this.#died(known, undefined, undefined);
     const member = this.#members.get(pid) ?? this.#adopt(identity, slot);
-    if (!member.child && !member.everLinked) this.#deps.log.info({ pid, slot: member.slot, build }, 'worker adopted');
+    if (!member.child && !member.everLinked) this.#deps.log.info({ worker_pid: pid, slot: member.slot, build }, 'worker adopted');
     member.linked = true;
     member.everLinked = true;
     member.expected = false;
@@ -247,7 +247,7 @@ class WorkerSupervisor implements Supervisor {
     member.killed = true;
     const { pid } = member.identity;
     const { slot } = member;
-    this.#deps.log.warn({ pid, slot, why }, 'killing a worker');
+    this.#deps.log.warn({ worker_pid: pid, slot, why }, 'killing a worker');
     if (slot !== undefined && this.#drainByMs === undefined) {
       this.#replacing ??= { slot, untilMs: this.#deps.clock.nowMs() + this.#timing.firstJoinMs };
     }
@@ -269,7 +269,7 @@ class WorkerSupervisor implements Supervisor {
     this.#members.delete(pid);
     const { clock, log, runDir } = this.#deps;
     const uptimeMs = clock.nowMs() - member.bornMs;
-    log.warn({ pid, slot: member.slot, code, signal, uptime_ms: Math.round(uptimeMs) }, 'worker died');
+    log.warn({ worker_pid: pid, slot: member.slot, code, signal, uptime_ms: Math.round(uptimeMs) }, 'worker died');
     runDir.removePid(`worker-${member.file}`, member.identity);
     if (member.slot !== undefined) this.#slots.free(member.slot, uptimeMs);
     this.#deps.onDead(pid);

@@ -50,7 +50,7 @@ export function createWorkerLinks(deps: {
       try {
         reader.push(chunk);
       } catch (error) {
-        deps.warn({ err: error, pid: link?.hello.pid }, 'a worker sent what this build cannot read');
+        deps.warn({ err: error, worker_pid: link?.hello.pid }, 'a worker sent what this build cannot read');
         socket.destroy();
       }
     });

@@ -16,7 +16,8 @@ import { createHolder } from './holder.ts';
 import { createHttp } from './http.ts';
 import { createLimiter } from './limiter.ts';
 import { createPrimaryLink } from './primary-link.ts';
-import { createTallies } from './tallies.ts';
+import type { SnapshotHolder } from './serving.ts';
+import { createTallies, type Tallies } from './tallies.ts';
 import { routeLabels } from '../api/routes.ts';
 
 const BEAT_MS = 250;
@@ -70,7 +71,7 @@ export async function runWorker(slot: number): Promise<void> {
   const http = createHttp({
     holder, link, limiter, tallies, logger, config, build: { version, build }, hash: hashUser,
     accessLog: createAccessLog(logger, config.accessLog),
-    ownMetrics: () => JSON.stringify(tallies.report()),
+    ownMetrics: () => renderOwnMetrics(tallies, holder),
   });
 
   let listening = false;
@@ -118,6 +119,16 @@ export async function runWorker(slot: number): Promise<void> {
   await http.listen();
   listening = true;
   link.send({ type: 'listening' });
+}
+
+/** What /metrics shows while there is no primary to add up the workers. */
+async function renderOwnMetrics(tallies: Tallies, holder: SnapshotHolder): Promise<string> {
+  const { createNodeMetrics } = await import('../observe/metrics.ts');
+  const own = createNodeMetrics();
+  own.receive(String(process.pid), tallies.report());
+  return own.text({
+    revision: holder.current?.revision ?? 0, staleSeconds: holder.staleSeconds(), workers: 1, workerRestarts: 0, quarantinedFlags: 0,
+  });
 }
 
 function endOnBug(logger: ReturnType<typeof createLogger>): void {

@@ -123,3 +123,20 @@ export function alive(pid: number): boolean {
     return false;
   }
 }
+
+/** Runs dist/main.js to its end. */
+export async function runToEnd(args: readonly string[], env: Readonly<Record<string, string>>): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child: ChildProcess = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (chunk) => (stdout += chunk));
+  child.stderr?.on('data', (chunk) => (stderr += chunk));
+  await once(child, 'close');
+  return { code: child.exitCode, stdout, stderr };
+}
+
+/** Makes a flag; throws when it is refused. */
+export async function flagWith(service: Service, flag: Record<string, unknown>): Promise<void> {
+  const reply = await service.api('/api/v1/flags', { method: 'POST', json: flag });
+  if (reply.status !== 201) throw new Error(JSON.stringify(reply.body));
+}

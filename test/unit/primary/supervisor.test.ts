@@ -121,7 +121,7 @@ test('starts a worker in each slot, names it in the run folder, and replaces one
   t.equal(forked[2]?.slot, 1);
   t.equal(runDir.readPid('worker-1')?.pid, forked[2]?.pid);
   const died = lines.find((line) => line.startsWith('worker died'))?.slice('worker died '.length);
-  t.match(JSON.parse(died ?? ''), { pid: first, slot: 1, signal: 'SIGKILL', uptime_ms: Number });
+  t.match(JSON.parse(died ?? ''), { worker_pid: first, slot: 1, signal: 'SIGKILL', uptime_ms: Number });
 });
 
 test('a worker that is stopped is killed and replaced, even when it is the only one', async (t) => {
