@@ -3,7 +3,7 @@
 // checkpoint counts, directories synced after a rename.
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import type { PGlite } from '@electric-sql/pglite';
+import { PGlite, types } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
 
 type InitOptions = Parameters<NodeFS['init']>[1];
@@ -56,6 +56,36 @@ export class DurableFs extends NodeFS {
     if (WAL_SEGMENT.test(name)) fs.fdatasyncSync(fd);
     else fs.fsyncSync(fd);
   }
+}
+
+/**
+ * PostgreSQL on these files. `onLog` gets each line of its log and returns whether to print it too.
+ * `durable` false leaves fsync off.
+ */
+export function startPglite(files: DurableFs, durable: boolean, onLog: (line: string) => boolean): Promise<PGlite> {
+  const settings = [
+    // fdatasync and O_DSYNC do not get through the WASM to the file system; fsync does.
+    'wal_sync_method=fsync',
+    // The default of 128 MB would be paid in memory; the whole store is rarely a tenth of that.
+    'shared_buffers=32MB',
+    'max_connections=5',
+    'log_min_messages=warning',
+  ];
+  return PGlite.create({
+    fs: files,
+    startParams: [
+      // -F is fsync off.
+      ...PGlite.defaultStartParams.filter((parameter) => !durable || parameter !== '-F'),
+      ...settings.flatMap((setting) => ['-c', setting]),
+    ],
+    // bigint and numeric as text, like the other driver: a tag has more bits than a JavaScript number.
+    parsers: { [types.INT8]: asText, [types.NUMERIC]: asText },
+    onStderr: onLog,
+  });
+}
+
+function asText(text: string): string {
+  return text;
 }
 
 /** fsync of one file or directory. */

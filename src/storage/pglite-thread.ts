@@ -2,8 +2,8 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-import { PGlite, types } from '@electric-sql/pglite';
-import { DurableFs, syncPath, syncTree } from './pglite-files.ts';
+import type { PGlite } from '@electric-sql/pglite';
+import { DurableFs, startPglite, syncPath, syncTree } from './pglite-files.ts';
 import type { FromThread, ThreadStart, ToThread } from './pglite-messages.ts';
 import type { SqlValue } from './sql.ts';
 
@@ -72,29 +72,7 @@ async function openDatabase({ dataDir, durable }: ThreadStart): Promise<Database
 
 async function openIn(folder: string, durable: boolean): Promise<Database> {
   const files = new DurableFs(folder);
-  const settings = [
-    // O_DSYNC and fdatasync do not reach the file system through WASM; fsync does.
-    'wal_sync_method=fsync',
-    // The default of 128 MB would be paid in memory; the whole store is rarely a tenth of that.
-    'shared_buffers=32MB',
-    'max_connections=5',
-    'log_min_messages=warning',
-  ];
-  const pg = await PGlite.create({
-    fs: files,
-    startParams: [
-      ...PGlite.defaultStartParams.filter((parameter) => !durable || parameter !== '-F'),
-      ...settings.flatMap((setting) => ['-c', setting]),
-    ],
-    // bigint and numeric as text, like the other driver: a tag has more bits than a JavaScript number.
-    parsers: { [types.INT8]: asText, [types.NUMERIC]: asText },
-    onStderr: remember,
-  });
-  return { pg, files };
-}
-
-function asText(text: string): string {
-  return text;
+  return { files, pg: await startPglite(files, durable, remember) };
 }
 
 /** Keeps a line of PostgreSQL's log; true would also print it. */

@@ -124,7 +124,10 @@ test('writes go to the primary as commands, and its answer comes back', async (t
 test('the grantor is the asking key, with its bounds', async (t) => {
   const serving = await start(t);
   let sent: Omit<CommandRequest, 'id'> | undefined;
-  serving.command = (request) => ((sent = request), { ok: false, code: 'IN_USE', detail: 'in use', dependents: ['x'] });
+  serving.command = (request) => {
+    sent = request;
+    return { ok: false, code: 'IN_USE', detail: 'in use', dependents: ['x'] };
+  };
   const refused = await call(serving, 'POST', '/api/v1/keys', { key: 'bound', body: { name: 'n' } });
   t.match(sent?.command, { grantor: { environments: ['dev', 'staging'], tags: undefined } });
   t.match(refused.json, { status: 409, code: 'IN_USE', detail: 'in use', dependents: ['x'] });
@@ -136,7 +139,10 @@ test('the grantor is the asking key, with its bounds', async (t) => {
 test('the same Idempotency-Key with another request has another fingerprint', async (t) => {
   const serving = await start(t);
   const fingerprints = new Set<unknown>();
-  serving.command = (request) => (fingerprints.add(request.idempotency?.fingerprint), { ok: true, status: 200, headers: {}, body: '{}', revision: 1 });
+  serving.command = (request) => {
+    fingerprints.add(request.idempotency?.fingerprint);
+    return { ok: true, status: 200, headers: {}, body: '{}', revision: 1 };
+  };
   const headers = { 'idempotency-key': 'k' };
   for (const [method, path, body] of [
     ['POST', '/api/v1/flags', { flag_id: 'a' }], ['POST', '/api/v1/flags', { flag_id: 'b' }], ['POST', '/api/v1/flags?environment=dev', { flag_id: 'a' }],

@@ -89,7 +89,14 @@ export async function startServing(snapshot: ServingSnapshot | undefined, allowe
     tier: 'store',
     waitFor: (revision, timeoutMs) =>
       new Promise((resolve) => {
-        const waiter = { revision, done: (reached: boolean) => (clearTimeout(timer), waiters.delete(waiter), resolve(reached)) };
+        const waiter = {
+          revision,
+          done: (reached: boolean): void => {
+            clearTimeout(timer);
+            waiters.delete(waiter);
+            resolve(reached);
+          },
+        };
         const timer = setTimeout(() => waiter.done(false), timeoutMs);
         waiters.add(waiter);
         serving.onWait(revision);
@@ -107,7 +114,7 @@ export async function startServing(snapshot: ServingSnapshot | undefined, allowe
       command: async (request) => serving.command(request),
       metrics: async () => serving.metricsText,
     },
-    tallies: { request: (routeIndex, status) => void serving.counted.push({ routeIndex, status }) },
+    tallies: { request: (routeIndex, status) => void serving.counted.push({ routeIndex, status }), count: () => {} },
     accessLog: { wants: () => true, record: (entry) => void serving.logged.push(entry) },
     config: { host: '127.0.0.1', port: 0, allowedOrigins },
     logger: { error: (fields, message) => void serving.failures.push(`${message} ${String((fields as { err?: unknown }).err)}`) },

@@ -49,6 +49,7 @@ export function createDeliver(deps: Pick<HttpDeps, 'holder' | 'limiter' | 'talli
     else outlet.send(status, head, reply.body);
     const seconds = (performance.now() - request.startedMs) / 1000;
     deps.tallies.request(delivery.routeIndex, reply.status, seconds);
+    if (reply.status === 429) deps.tallies.count('burgee_rate_limited_total', 1);
     if (!deps.accessLog.wants(reply.status)) return;
     deps.accessLog.record({
       requestId: request.requestId, method: request.method, route: routeLabels[delivery.routeIndex] ?? '', status: reply.status,

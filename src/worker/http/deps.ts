@@ -14,6 +14,8 @@ export interface RequestLimiter {
 export interface RequestTallies {
   /** Counts one answered request. `routeIndex`: into the route table's labels. */
   request(routeIndex: number, status: number, seconds: number): void;
+  /** Adds to a counter. */
+  count(name: string, by: number): void;
 }
 
 export interface AccessRecord {

@@ -9,7 +9,7 @@ export interface RawRequest {
   readonly path: string;
   /** As sent; empty when there is none. */
   readonly query: string;
-  /** Names in lower case; repeated ones joined by a comma. */
+  /** Names in lower case. Of a repeated one the first, as everywhere here; lists are joined. */
   readonly headers: ReadonlyMap<string, string>;
   /** True when the length of the body is told in a way that another server might read otherwise. */
   readonly ambiguous: boolean;
@@ -21,6 +21,7 @@ export interface RawRequest {
 }
 
 const REQUEST_ID = new RegExp(`^[A-Za-z0-9._-]{1,${limits.requestIdCharsMax}}$`);
+const LISTS = new Set(['if-match', 'if-none-match', 'access-control-request-headers', 'transfer-encoding']);
 const TRACEPARENT = /^[0-9a-f-]+$/;
 
 export function copyRequest(exchange: Exchange, startedMs: number): RawRequest {
@@ -29,7 +30,8 @@ export function copyRequest(exchange: Exchange, startedMs: number): RawRequest {
   exchange.eachHeader((name, value) => {
     if (name === 'content-length' || name === 'transfer-encoding') lengths += 1;
     const before = headers.get(name);
-    headers.set(name, before === undefined ? value : `${before}, ${value}`);
+    if (before === undefined) headers.set(name, value);
+    else if (LISTS.has(name)) headers.set(name, `${before}, ${value}`);
   });
   const encoding = headers.get('transfer-encoding');
   return {

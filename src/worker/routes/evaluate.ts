@@ -40,15 +40,21 @@ export function createEvaluateGet(deps: {
   const context: MutableContext = { userId: '', attributes: undefined };
   let head: Head = headOf(0, 0, corsEnabled);
   let headSnapshot: ServingSnapshot | undefined;
+  let headAtMs = Number.NaN;
+  let headRevision = 0;
   let headStaleSeconds = 0;
-  let tail = '';
+  let tail = '0}';
 
-  /** What a reply from this snapshot begins and ends with. */
-  function prepare(snapshot: ServingSnapshot, staleSeconds: number): void {
+  /** What a reply from this snapshot begins and ends with; made once a millisecond at most, for its age is in it. */
+  function prepare(snapshot: ServingSnapshot, nowMs: number): void {
     headSnapshot = snapshot;
+    headAtMs = nowMs;
+    const staleSeconds = holder.staleSeconds();
+    if (snapshot.revision === headRevision && staleSeconds === headStaleSeconds) return;
+    headRevision = snapshot.revision;
     headStaleSeconds = staleSeconds;
-    head = headOf(snapshot.revision, staleSeconds, corsEnabled);
-    tail = `${snapshot.revision}}`;
+    head = headOf(headRevision, staleSeconds, corsEnabled);
+    tail = `${headRevision}}`;
   }
 
   return function evaluateGet(exchange: Exchange): void {
@@ -71,8 +77,7 @@ export function createEvaluateGet(deps: {
     context.userId = scan.userId;
     context.attributes = scan.attributes;
     const outcome = evaluate(flag, context, hash);
-    const staleSeconds = holder.staleSeconds();
-    if (snapshot !== headSnapshot || staleSeconds !== headStaleSeconds) prepare(snapshot, staleSeconds);
+    if (nowMs !== headAtMs || snapshot !== headSnapshot) prepare(snapshot, nowMs);
     if (accessLog.wants(200)) {
       const seconds = (performance.now() - startedMs) / 1000;
       accessLog.record({
@@ -102,11 +107,9 @@ function defaultEnvironment(key: ServingKey): string {
 }
 
 function headOf(revision: number, staleSeconds: number, corsEnabled: boolean): Head {
-  return makeHead([
-    ['Content-Type', 'application/json'],
-    ['X-Flags-Revision', String(revision)],
-    ...(staleSeconds > 0 ? [['X-Flags-Stale', String(staleSeconds)] as const] : []),
-    ['Cache-Control', 'no-store'],
-    ...(corsEnabled ? [['Vary', 'Origin'] as const] : []),
-  ]);
+  const lines: [name: string, value: string][] = [['Content-Type', 'application/json'], ['X-Flags-Revision', String(revision)]];
+  if (staleSeconds > 0) lines.push(['X-Flags-Stale', String(staleSeconds)]);
+  lines.push(['Cache-Control', 'no-store']);
+  if (corsEnabled) lines.push(['Vary', 'Origin']);
+  return makeHead(lines);
 }

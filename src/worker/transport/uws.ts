@@ -25,9 +25,8 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
   let listenSocket: us_listen_socket | undefined;
   let closed = false;
   // The type declarations leave `filter` out: called with +1 for a connection that opens and -1 for one that closes.
-  (app as unknown as { filter(visit: (res: unknown, change: number) => void): void }).filter((_res, change) => {
-    connectionCount += change;
-  });
+  const counting = app as unknown as { filter(visit: (res: unknown, change: number) => number): void };
+  counting.filter((_res, change) => (connectionCount += change));
 
   const live = new LiveExchange(shared);
   function run(handler: Handler, res: HttpResponse, req: HttpRequest): void {
