@@ -54,12 +54,15 @@ interface Sums {
   readonly histograms: Map<string, Float64Array>;
 }
 
-export function createNodeMetrics(): NodeMetrics {
+/** `processMetrics` adds this process's own (CPU, memory, event loop, garbage collection), as the primary shows them. */
+export function createNodeMetrics(
+  options: { readonly processMetrics: boolean } = { processMetrics: true },
+): NodeMetrics {
   const live = new Map<string, TallyReport>();
   // Kept apart for a while: a worker whose link broke comes back with the same numbers, which must not count twice.
   const retired = new Map<string, TallyReport>();
   const gone = emptySums();
-  const { register, show } = createRegistry();
+  const { register, show } = createRegistry(options.processMetrics);
 
   function receive(workerId: string, report: TallyReport): void {
     const last = live.get(workerId) ?? retired.get(workerId);
@@ -98,13 +101,13 @@ export function createNodeMetrics(): NodeMetrics {
 }
 
 /** The metrics as prom-client sees them; `show` sets all of them to what is to be seen next. */
-function createRegistry(): {
+function createRegistry(processMetrics: boolean): {
   register: Registry;
   show: (sums: Sums, gauges: NodeGauges, live: ReadonlyMap<string, TallyReport>) => void;
 } {
   const register = new Registry();
   const registers = [register];
-  collectDefaultMetrics({ register });
+  if (processMetrics) collectDefaultMetrics({ register });
   const requests = new Counter({
     name: REQUESTS,
     help: 'Requests answered.',

@@ -9,6 +9,16 @@ import type { Supervisor } from './supervisor.ts';
 import type { SyncLoop } from './sync.ts';
 import type { WorkerLink } from './worker-links.ts';
 
+/** A pid alone is used again by the system sooner or later. */
+export interface WorkerProcess {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+export function workerIdOf({ pid, startTime }: WorkerProcess): string {
+  return `${pid}-${startTime}`;
+}
+
 export interface Dispatch {
   onHello(link: WorkerLink): void;
   onMessage(link: WorkerLink, message: Exclude<ToPrimary, { type: 'hello' }>): void;
@@ -29,9 +39,12 @@ export function createDispatch(deps: {
   readonly metrics: Pick<NodeMetrics, 'receive' | 'retire'>;
   readonly metricsText: () => Promise<string>;
   readonly onListening: () => void;
+  /** Workers that lived before this primary: one that dies without joining has a name all the same. */
+  readonly orphans: readonly WorkerProcess[];
 }): Dispatch {
   const { supervisor, publisher, leases, metrics } = deps;
   const links = new Map<number, WorkerLink>();
+  const workerIds = new Map(deps.orphans.map((orphan) => [orphan.pid, workerIdOf(orphan)]));
   let deaths = 0;
 
   return {
@@ -39,18 +52,19 @@ export function createDispatch(deps: {
       const { hello } = link;
       if (hello.role === 'cli') return;
       links.set(hello.pid, link);
+      workerIds.set(hello.pid, workerIdOf(hello));
       if (!supervisor.joined(hello)) {
         links.delete(hello.pid);
         link.close();
         return;
       }
-      leases.report(String(hello.pid), hello.leases);
+      leases.report(workerIdOf(hello), hello.leases);
       publisher.joined(hello.pid, hello.epoch, hello.revision, (message) => link.send(message));
     },
 
     onMessage(link, message) {
       const { pid } = link.hello;
-      const workerId = String(pid);
+      const workerId = workerIdOf(link.hello);
       switch (message.type) {
         case 'ack':
           return publisher.acked(pid, message.revision);
@@ -99,8 +113,12 @@ export function createDispatch(deps: {
       deaths++;
       links.delete(pid);
       publisher.dead(pid);
-      leases.workerDied(String(pid));
-      metrics.retire(String(pid));
+      // A worker that died before its hello was granted nothing and has counted nothing.
+      const workerId = workerIds.get(pid);
+      if (workerId === undefined) return;
+      workerIds.delete(pid);
+      leases.workerDied(workerId);
+      metrics.retire(workerId);
     },
 
     deaths: () => deaths,

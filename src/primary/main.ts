@@ -10,6 +10,7 @@ import { createLogger, type Logger } from '../observe/logger.ts';
 import { systemClock } from '../run/clock.ts';
 import { lockDataDir } from '../run/data-dir-lock.ts';
 import { holdPrimaryPort } from '../run/port-owner.ts';
+import { isAlive } from '../run/process-identity.ts';
 import { openRunDir, type RunDir } from '../run/run-dir.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
 import { ensureFirstKey } from '../storage/bootstrap.ts';
@@ -18,9 +19,10 @@ import { openPglite } from '../storage/pglite.ts';
 import { createStore } from '../storage/sql-store.ts';
 import type { Sql } from '../storage/sql.ts';
 import { createCommands } from './commands.ts';
-import { createDispatch } from './dispatch.ts';
+import { createDispatch, workerIdOf } from './dispatch.ts';
 import { createWorkerFork } from './fork-worker.ts';
 import { greet, localUrl } from './greeting.ts';
+import { openLeaseLedger } from './lease-ledger.ts';
 import { createMetricsServer, type MetricsServer } from './metrics-server.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
 import { createRateLeases } from './rate-leases.ts';
@@ -151,9 +153,12 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
     workerRestarts: dispatch.deaths(),
     quarantinedFlags: quarantined.size,
   });
-  const leases = createRateLeases({ now: Date.now, workers: config.workers });
+  const orphans = runDir.workers().map(({ identity }) => identity).filter(isAlive);
+  const leases = createRateLeases({
+    now: Date.now, workers: config.workers, ledger: openLeaseLedger(runDir.path, warn), orphans: orphans.map(workerIdOf),
+  });
   const dispatch = createDispatch({
-    supervisor, publisher, sync, commands, leases, metrics, metricsText,
+    supervisor, publisher, sync, commands, leases, metrics, metricsText, orphans,
     onListening: () => supervisor.serving() >= config.workers && onServing(),
   });
   const workerLinks = createWorkerLinks({ ...dispatch, socketPath: runDir.socketPath(), warn });

@@ -105,7 +105,7 @@ export async function runWorker(slot: number): Promise<void> {
   loopDelay.enable();
   setInterval(() => {
     const revision = holder.current?.revision ?? 0;
-    link.send({ type: 'beat', revision, leases: limiter.uses() });
+    link.send({ type: 'beat', revision, leases: limiter.changedUses() });
     tallies.gauge('burgee_worker_snapshot_revision', revision);
     tallies.gauge('burgee_worker_snapshot_stale_seconds', holder.staleSeconds());
     tallies.gauge('burgee_worker_resident_memory_bytes', process.memoryUsage.rss());
