@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // Where every process of the service begins: picks launcher, primary or worker, and loads only what that role needs.
 import { writeSync } from 'node:fs';
 import { buildInfo } from './build-info.ts';

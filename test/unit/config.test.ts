@@ -1,8 +1,9 @@
 // The configuration: what nothing set means, how a wrong variable is refused by name, and that help and .env.example say the same.
-import { availableParallelism } from 'node:os';
+
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { test, type Test } from 'tap';
+import { type Test, test } from 'tap';
 import { ConfigError, envExample, helpText, loadConfig } from '../../src/config.ts';
 import { cpuQuota } from '../../src/cpu-quota.ts';
 

@@ -2,6 +2,15 @@
 import { type Test, test } from 'tap';
 import { createMetricsServer } from '../../../src/primary/metrics-server.ts';
 
+const deps: Parameters<typeof createMetricsServer>[0] = {
+  host: '127.0.0.1',
+  port: 0,
+  metrics: () => Promise.resolve('burgee_workers 4\n'),
+  metricsContentType: 'text/plain; version=0.0.4; charset=utf-8',
+  health: () => ({ status: 503, body: { status: 'starting' } }),
+  warn: () => {},
+};
+
 test('serves the whole of /metrics and /healthz without a key', async (t) => {
   const url = await start(t);
   const metrics = await fetch(`${url}/metrics?x=1`);
@@ -47,15 +56,6 @@ test('rejects an address that is taken, and closes twice', async (t) => {
   await second.close();
   await second.close();
 });
-
-const deps: Parameters<typeof createMetricsServer>[0] = {
-  host: '127.0.0.1',
-  port: 0,
-  metrics: () => Promise.resolve('burgee_workers 4\n'),
-  metricsContentType: 'text/plain; version=0.0.4; charset=utf-8',
-  health: () => ({ status: 503, body: { status: 'starting' } }),
-  warn: () => {},
-};
 
 async function start(t: Test, more: Partial<typeof deps> = {}): Promise<string> {
   const server = createMetricsServer({ ...deps, ...more });
