@@ -25,10 +25,14 @@ for (let round = 0; round < rounds; round++) {
 }
 for (const { name, writeMs } of [durable, fast]) {
   writeMs.sort((a, b) => a - b);
-  console.log(`${name.padEnd(9)} write p50 ${at(writeMs, 0.5)} ms, p99 ${at(writeMs, 0.99)} ms, longest ${at(writeMs, 1)} ms`);
+  console.log(
+    `${name.padEnd(9)} write p50 ${at(writeMs, 0.5)} ms, p99 ${at(writeMs, 0.99)} ms, longest ${at(writeMs, 1)} ms`,
+  );
 }
 const [durableMs, fastMs] = [median(durable.meanMs), median(fast.meanMs)];
-console.log(`mean of a round, median of ${rounds}: ${durableMs.toFixed(2)} ms with fsync, ${fastMs.toFixed(2)} ms without`);
+console.log(
+  `mean of a round, median of ${rounds}: ${durableMs.toFixed(2)} ms with fsync, ${fastMs.toFixed(2)} ms without`,
+);
 console.log(`ratio ${(durableMs / fastMs).toFixed(2)}: durability costs a write ${(durableMs - fastMs).toFixed(2)} ms`);
 const startMs = performance.now();
 await durable.sql.query('CHECKPOINT');
@@ -48,7 +52,12 @@ async function writeRound({ store, writeMs }, round) {
   const startMs = performance.now();
   for (let i = 0; i < writes; i++) {
     const flag_id = `flag-${round}-${i}`;
-    const body = { flag_id, description: 'As long as a description is.'.repeat(10), enabled: true, rollout_percentage: i % 101 };
+    const body = {
+      flag_id,
+      description: 'As long as a description is.'.repeat(10),
+      enabled: true,
+      rollout_percentage: i % 101,
+    };
     const beganMs = performance.now();
     const command = { type: 'flag.create', environment: 'prod', body };
     const outcome = await store.run({ id: i, actor: 'bench', requestId: '', idempotency: undefined, command });

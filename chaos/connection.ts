@@ -12,7 +12,11 @@ export interface Reply {
 
 export interface Connection {
   /** Rejects when the connection breaks before the whole reply is there. */
-  request(method: string, path: string, options?: { readonly json?: unknown; readonly headers?: Readonly<Record<string, string>> }): Promise<Reply>;
+  request(
+    method: string,
+    path: string,
+    options?: { readonly json?: unknown; readonly headers?: Readonly<Record<string, string>> },
+  ): Promise<Reply>;
   readonly open: boolean;
   close(): void;
 }
@@ -30,14 +34,20 @@ export async function openConnection(port: number, key: string): Promise<Connect
     const headEnd = received.indexOf('\r\n\r\n');
     if (headEnd < 0) return;
     const [statusLine = '', ...lines] = received.toString('latin1', 0, headEnd).split('\r\n');
-    const headers = new Map(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]));
+    const headers = new Map(
+      lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
+    );
     const bodyEnd = headEnd + 4 + Number(headers.get('content-length') ?? 0);
     if (received.length < bodyEnd) return;
     const text = received.toString('utf8', headEnd + 4, bodyEnd);
     received = received.subarray(bodyEnd);
     const answered = waiting;
     waiting = undefined;
-    answered?.resolve({ status: Number(statusLine.split(' ')[1]), headers, body: text === '' ? undefined : JSON.parse(text) });
+    answered?.resolve({
+      status: Number(statusLine.split(' ')[1]),
+      headers,
+      body: text === '' ? undefined : JSON.parse(text),
+    });
   });
   function end(): void {
     open = false;
@@ -55,8 +65,14 @@ export async function openConnection(port: number, key: string): Promise<Connect
       if (!open) return Promise.reject(new Error('the connection is closed'));
       const body = options.json === undefined ? '' : JSON.stringify(options.json);
       const headers: Record<string, string> = { host: 'burgee', 'x-api-key': key, ...options.headers };
-      if (body !== '') Object.assign(headers, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) });
-      const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('');
+      if (body !== '')
+        Object.assign(headers, {
+          'content-type': 'application/json',
+          'content-length': String(Buffer.byteLength(body)),
+        });
+      const head = Object.entries(headers)
+        .map(([name, value]) => `${name}: ${value}\r\n`)
+        .join('');
       return new Promise((resolve, reject) => {
         waiting = { resolve, reject };
         socket.write(`${method} ${path} HTTP/1.1\r\n${head}\r\n${body}`);

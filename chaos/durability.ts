@@ -39,7 +39,11 @@ async function killPrimaries(): Promise<void> {
   let kills = 0;
   const recoveries: number[] = [];
   let stop = false;
-  const writing = writeUntil(() => stop, tally, () => service);
+  const writing = writeUntil(
+    () => stop,
+    tally,
+    () => service,
+  );
   for (; kills < PRIMARY_KILLS; kills++) {
     const target = tally.written + 5 + Math.floor(Math.random() * 20);
     while (tally.written < target) await new Promise((resolve) => setTimeout(resolve, 2));
@@ -53,7 +57,9 @@ async function killPrimaries(): Promise<void> {
   await writing;
   await judge(`primary killed ${kills} times`, tally);
   recoveries.sort((a, b) => a - b);
-  console.log(`  next write acknowledged after ${recoveries[recoveries.length >> 1]?.toFixed(0)} ms (median), ${recoveries.at(-1)?.toFixed(0)} ms (longest)`);
+  console.log(
+    `  next write acknowledged after ${recoveries[recoveries.length >> 1]?.toFixed(0)} ms (median), ${recoveries.at(-1)?.toFixed(0)} ms (longest)`,
+  );
 }
 
 async function killEverything(): Promise<void> {
@@ -62,7 +68,11 @@ async function killEverything(): Promise<void> {
   for (let kills = 0; kills < WHOLE_KILLS; kills++) {
     let stop = false;
     const target = tally.written + 5 + Math.floor(Math.random() * 20);
-    const writing = writeUntil(() => stop, tally, () => service);
+    const writing = writeUntil(
+      () => stop,
+      tally,
+      () => service,
+    );
     while (tally.written < target) await new Promise((resolve) => setTimeout(resolve, 2));
     const { port } = service;
     await service.killAll();
@@ -91,7 +101,8 @@ async function writeUntil(stopped: () => boolean, tally: Tally, current: () => S
       connection = connection?.open ? connection : await reopen(current().port, ADMIN_KEY);
       try {
         const reply = await connection.request('PATCH', '/api/v1/flags/durable', {
-          json: { description }, headers: { 'idempotency-key': idempotencyKey },
+          json: { description },
+          headers: { 'idempotency-key': idempotencyKey },
         });
         if (reply.status === 200) {
           if (unsure && reply.headers.get('idempotent-replayed') === 'true') tally.replayed++;
@@ -115,8 +126,10 @@ async function writeUntil(stopped: () => boolean, tally: Tally, current: () => S
 async function judge(name: string, tally: Tally): Promise<void> {
   const flag = await service.api('/api/v1/flags/durable');
   const expected = version + tally.written;
-  console.log(`${name}: acknowledged writes ${tally.written}, lost ${Math.max(0, expected - flag.body.version)}, ` +
-    `applied twice ${Math.max(0, flag.body.version - expected)}; outcome unknown and repeated ${tally.unknown} ` +
-    `(of which had happened ${tally.replayed}), refused and repeated ${tally.refused}`);
+  console.log(
+    `${name}: acknowledged writes ${tally.written}, lost ${Math.max(0, expected - flag.body.version)}, ` +
+      `applied twice ${Math.max(0, flag.body.version - expected)}; outcome unknown and repeated ${tally.unknown} ` +
+      `(of which had happened ${tally.replayed}), refused and repeated ${tally.refused}`,
+  );
   version = flag.body.version;
 }

@@ -3,8 +3,9 @@
 // are killed and frozen at random; then a delta that takes 5 s to compile on every worker.
 //
 //   npm run chaos:freshness [-- WRITES]
-import { ADMIN_KEY, type Service, signalQuietly, startService } from '../test/support/service.ts';
+
 import { startLoad } from '../test/support/load.ts';
+import { ADMIN_KEY, type Service, signalQuietly, startService } from '../test/support/service.ts';
 import { type Connection, openConnection, quantile, reopen } from './connection.ts';
 
 const WRITES = Number(process.argv[2] ?? 1000);
@@ -75,7 +76,10 @@ async function writeAndRead(service: Service, writes: number): Promise<Outcome> 
   async function read(index: number, version: number, revision: number, withMinimum: boolean): Promise<void> {
     if (!readers[index]?.open) readers[index] = await reopen(service.port, ADMIN_KEY);
     try {
-      const reply = await (readers[index] as Connection).request('GET', withMinimum ? `${EVALUATE}&min_revision=${revision}` : EVALUATE);
+      const reply = await (readers[index] as Connection).request(
+        'GET',
+        withMinimum ? `${EVALUATE}&min_revision=${revision}` : EVALUATE,
+      );
       outcome.reads++;
       if (reply.status !== 200) outcome.refused++;
       else if (reply.body.version < version || reply.body.revision < revision) outcome.stale++;
@@ -87,7 +91,9 @@ async function writeAndRead(service: Service, writes: number): Promise<Outcome> 
   for (let i = 0; i < writes; ) {
     const startedMs = performance.now();
     try {
-      const reply = await writer.request('PATCH', '/api/v1/flags/fresh', { json: { rollout_percentage: (i % 10_000) / 100 + 0.01 } });
+      const reply = await writer.request('PATCH', '/api/v1/flags/fresh', {
+        json: { rollout_percentage: (i % 10_000) / 100 + 0.01 },
+      });
       if (reply.status !== 200) throw new Error(`write refused: ${reply.status}`);
       outcome.writeMs.push(performance.now() - startedMs);
       const revision = Number(reply.headers.get('x-flags-revision'));
@@ -115,15 +121,19 @@ async function slowCompile(): Promise<void> {
     const writeMs = performance.now() - startedMs;
     const record = await load.stop();
     const killed = pids === service.workerPids().sort().join() ? 0 : 'some';
-    console.log(`a delta that compiles for 5 s on every worker: write ${reply.status} after ${writeMs.toFixed(0)} ms, workers killed ${killed}, ` +
-      `evaluations ${record.requests}, failed ${record.failed}, slowest ${record.slowestMs.toFixed(0)} ms`);
+    console.log(
+      `a delta that compiles for 5 s on every worker: write ${reply.status} after ${writeMs.toFixed(0)} ms, workers killed ${killed}, ` +
+        `evaluations ${record.requests}, failed ${record.failed}, slowest ${record.slowestMs.toFixed(0)} ms`,
+    );
   } finally {
     await service.stop();
   }
 }
 
 function report(name: string, outcome: Outcome): void {
-  console.log(`${name}: writes ${outcome.writeMs.length}, reads ${outcome.reads}, stale ${outcome.stale}, refused ${outcome.refused}, ` +
-    `lost with their worker ${outcome.lostReads}; write to all ${WORKERS} workers p50 ${quantile(outcome.writeMs, 0.5).toFixed(1)} ms, ` +
-    `p99 ${quantile(outcome.writeMs, 0.99).toFixed(1)} ms`);
+  console.log(
+    `${name}: writes ${outcome.writeMs.length}, reads ${outcome.reads}, stale ${outcome.stale}, refused ${outcome.refused}, ` +
+      `lost with their worker ${outcome.lostReads}; write to all ${WORKERS} workers p50 ${quantile(outcome.writeMs, 0.5).toFixed(1)} ms, ` +
+      `p99 ${quantile(outcome.writeMs, 0.99).toFixed(1)} ms`,
+  );
 }

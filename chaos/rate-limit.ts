@@ -13,7 +13,10 @@ const MINUTE_MS = 60_000;
 
 const service = await startService({ workers: WORKERS });
 try {
-  await service.api('/api/v1/flags', { method: 'POST', json: { flag_id: 'limited', enabled: true, rollout_percentage: 50 } });
+  await service.api('/api/v1/flags', {
+    method: 'POST',
+    json: { flag_id: 'limited', enabled: true, rollout_percentage: 50 },
+  });
   const even = await drivers(service, 'evenly over the workers');
   const skewed = await drivers(service, 'all on one worker');
   const startMs = Math.ceil(Date.now() / MINUTE_MS + 0.1) * MINUTE_MS;
@@ -26,7 +29,10 @@ try {
 
 /** A key of its own and connections to the workers it is to use; returns what drives it from a given minute on. */
 async function drivers(running: Service, name: string): Promise<(startMs: number) => Promise<string[]>> {
-  const made = await running.api('/api/v1/keys', { method: 'POST', json: { name, scopes: ['evaluate'], rate_limit: LIMIT } });
+  const made = await running.api('/api/v1/keys', {
+    method: 'POST',
+    json: { name, scopes: ['evaluate'], rate_limit: LIMIT },
+  });
   const key: string = made.body.key;
   const byWorker = await connectionsByWorker(running, key);
   const chosen = name.startsWith('all') ? [...byWorker.values()].slice(0, 1) : [...byWorker.values()];
@@ -47,7 +53,10 @@ async function drivers(running: Service, name: string): Promise<(startMs: number
       pending.push(ask(connection, admitted, sent));
     }
     await Promise.all(pending);
-    return [...sent].map(([minute, count]) => `${name} (${chosen.length} workers): window ${minute - startMs / MINUTE_MS + 1}: sent ${count}, admitted ${admitted.get(minute) ?? 0} of ${LIMIT}`);
+    return [...sent].map(
+      ([minute, count]) =>
+        `${name} (${chosen.length} workers): window ${minute - startMs / MINUTE_MS + 1}: sent ${count}, admitted ${admitted.get(minute) ?? 0} of ${LIMIT}`,
+    );
   };
 }
 

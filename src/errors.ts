@@ -29,14 +29,23 @@ export const errors = {
   FLAG_EXISTS: { status: 409, title: 'A flag with this flag_id exists in this environment, perhaps archived.' },
   ENVIRONMENT_EXISTS: { status: 409, title: 'An environment with this name exists.' },
   TYPE_CONFLICT: { status: 409, title: "A flag's type is the same in every environment and never changes." },
-  ALLOCATION_FRAGMENTED: { status: 409, title: 'The split would have more than 256 ranges; send "reallocate": true for a fresh layout.' },
+  ALLOCATION_FRAGMENTED: {
+    status: 409,
+    title: 'The split would have more than 256 ranges; send "reallocate": true for a fresh layout.',
+  },
   IN_USE: { status: 409, title: 'Others depend on this; see dependents.' },
   CYCLE: { status: 409, title: 'The prerequisites would form a cycle.' },
   IDEMPOTENCY_RUNNING: { status: 409, title: 'A request with this Idempotency-Key is still running.' },
   IDEMPOTENCY_MISMATCH: { status: 422, title: 'This Idempotency-Key was used with another request.' },
-  CONFIRMATION_REQUIRED: { status: 428, title: "This change is over the environment's policy; confirm it with the token." },
+  CONFIRMATION_REQUIRED: {
+    status: 428,
+    title: "This change is over the environment's policy; confirm it with the token.",
+  },
   STORAGE_UNAVAILABLE: { status: 503, title: 'The store cannot be reached; nothing was written.' },
-  OUTCOME_UNKNOWN: { status: 503, title: 'No answer in time; repeat with the same Idempotency-Key to learn the outcome.' },
+  OUTCOME_UNKNOWN: {
+    status: 503,
+    title: 'No answer in time; repeat with the same Idempotency-Key to learn the outcome.',
+  },
   STORE_WENT_BACK: { status: 503, title: 'The store is older than what was served; an operator must accept it.' },
   INTERNAL: { status: 500, title: 'Something went wrong here; the request_id finds it in the log.' },
 } as const satisfies Record<string, ErrorEntry>;

@@ -1,7 +1,7 @@
 // The OpenAPI 3.1 document, made from the route table and from the schemas that validate.
 import { z } from 'zod';
-import { errors, type ErrorCode } from '../errors.ts';
-import { routes, type QueryParameter, type Route } from './routes.ts';
+import { type ErrorCode, errors } from '../errors.ts';
+import { type QueryParameter, type Route, routes } from './routes.ts';
 import * as schemas from './schemas.ts';
 
 type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue };
@@ -19,8 +19,11 @@ export function makeOpenApi(version: string): JsonMap {
   return {
     openapi: '3.1.0',
     info: {
-      title: 'Burgee', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      description: 'A feature flag service. Every reply carries X-Flags-Revision, and X-Flags-Stale while the snapshot could not be ' +
+      title: 'Burgee',
+      version,
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      description:
+        'A feature flag service. Every reply carries X-Flags-Revision, and X-Flags-Stale while the snapshot could not be ' +
         'confirmed for 5 s. GET routes also answer HEAD. Errors are application/problem+json.',
     },
     servers: [{ url: '/' }],
@@ -33,13 +36,25 @@ export function makeOpenApi(version: string): JsonMap {
         bearer: { type: 'http', scheme: 'bearer' },
       },
       headers: {
-        'X-Flags-Revision': { description: 'The revision this was answered from; on a write its own.', schema: { type: 'integer' } },
-        'X-Flags-Stale': { description: 'Seconds since the snapshot was last confirmed; only when 5 or more.', schema: { type: 'integer' } },
+        'X-Flags-Revision': {
+          description: 'The revision this was answered from; on a write its own.',
+          schema: { type: 'integer' },
+        },
+        'X-Flags-Stale': {
+          description: 'Seconds since the snapshot was last confirmed; only when 5 or more.',
+          schema: { type: 'integer' },
+        },
         ETag: { description: 'The version, quoted.', schema: { type: 'string' } },
         Location: { description: 'Where it can be read.', schema: { type: 'string' } },
         'Retry-After': { description: 'Whole seconds.', schema: { type: 'integer' } },
-        RateLimit: { description: '"default";r=requests left;t=seconds until the window ends', schema: { type: 'string' } },
-        'RateLimit-Policy': { description: '"default";q=requests a window;w=seconds of a window', schema: { type: 'string' } },
+        RateLimit: {
+          description: '"default";r=requests left;t=seconds until the window ends',
+          schema: { type: 'string' },
+        },
+        'RateLimit-Policy': {
+          description: '"default";q=requests a window;w=seconds of a window',
+          schema: { type: 'string' },
+        },
       },
     },
   };
@@ -60,7 +75,9 @@ function operationOf(route: Route, isAlias: boolean): JsonMap {
     const media = { schema: refTo(route.body.schema) };
     operation['requestBody'] = {
       required: !route.body.optional,
-      content: route.body.mergePatch ? { 'application/merge-patch+json': media, 'application/json': media } : { 'application/json': media },
+      content: route.body.mergePatch
+        ? { 'application/merge-patch+json': media, 'application/json': media }
+        : { 'application/json': media },
     };
   }
   return operation;
@@ -74,8 +91,13 @@ function parametersOf(route: Route): JsonValue[] {
   for (const parameter of route.query) parameters.push(queryParameter(parameter));
   if (route.attributes) {
     parameters.push({
-      name: 'attr', in: 'query', style: 'form', explode: true, schema: { type: 'object', additionalProperties: { type: 'string' } },
-      description: 'Attributes, each as `attr.name=value`. JSON scalars are recognised, quotes make a string, a repeated name an array, dots a path.',
+      name: 'attr',
+      in: 'query',
+      style: 'form',
+      explode: true,
+      schema: { type: 'object', additionalProperties: { type: 'string' } },
+      description:
+        'Attributes, each as `attr.name=value`. JSON scalars are recognised, quotes make a string, a repeated name an array, dots a path.',
     });
   }
   const header = (name: string, description: string): void => {
@@ -84,14 +106,21 @@ function parametersOf(route: Route): JsonValue[] {
   if (route.snapshot) header('X-Flags-Min-Revision', 'As min_revision.');
   if (route.ifMatch) header('If-Match', 'Only if the version is this: `"3"`; else 412.');
   if (route.operationId === 'getFlag') header('If-None-Match', '304 if the version is still this: `"3"`.');
-  if (route.write) header('Idempotency-Key', '1 to 255 visible ASCII characters; a repeated request with the same key is done once, for 24 h.');
+  if (route.write)
+    header(
+      'Idempotency-Key',
+      '1 to 255 visible ASCII characters; a repeated request with the same key is done once, for 24 h.',
+    );
   header('X-Request-Id', 'Comes back in problems and stands in the log.');
   return parameters;
 }
 
 function queryParameter(parameter: QueryParameter): JsonMap {
   return {
-    name: parameter.name, in: 'query', required: parameter.required ?? false, description: parameter.description,
+    name: parameter.name,
+    in: 'query',
+    required: parameter.required ?? false,
+    description: parameter.description,
     schema: parameter.integer === undefined ? { type: 'string' } : { type: 'integer', ...parameter.integer },
     ...(parameter.example === undefined ? {} : { example: parameter.example }),
   };
@@ -105,10 +134,12 @@ function responsesOf(route: Route): JsonMap {
   if (route.scope !== undefined && route.scope !== 'evaluate') names.push('RateLimit', 'RateLimit-Policy');
   for (const name of names) headers[name] = { $ref: `#/components/headers/${name}` };
   const reply: JsonMap = { description: route.reply.description, headers };
-  if (route.reply.schema !== undefined) reply['content'] = { 'application/json': { schema: refTo(route.reply.schema) } };
+  if (route.reply.schema !== undefined)
+    reply['content'] = { 'application/json': { schema: refTo(route.reply.schema) } };
   else if (route.reply.mediaType !== undefined) reply['content'] = { [route.reply.mediaType]: {} };
   const responses: JsonMap = { [String(route.reply.status)]: reply };
-  if (route.operationId === 'getFlag') responses['304'] = { description: 'The version is still the one in If-None-Match.' };
+  if (route.operationId === 'getFlag')
+    responses['304'] = { description: 'The version is still the one in If-None-Match.' };
   for (const [status, codes] of problemsByStatus(route)) {
     responses[String(status)] = {
       description: codes.map((code) => `\`${code}\`: ${errors[code].title}`).join('\n\n'),
@@ -123,11 +154,20 @@ function responsesOf(route: Route): JsonMap {
 function problemsByStatus(route: Route): Map<number, ErrorCode[]> {
   const codes = new Set<ErrorCode>(route.problems);
   codes.add('INTERNAL');
-  if (route.scope !== undefined) for (const code of ['UNAUTHORIZED', 'RATE_LIMITED', 'SCOPE_REQUIRED', 'INVALID_REQUEST', 'NOT_READY'] as const) codes.add(code);
+  if (route.scope !== undefined)
+    for (const code of ['UNAUTHORIZED', 'RATE_LIMITED', 'SCOPE_REQUIRED', 'INVALID_REQUEST', 'NOT_READY'] as const)
+      codes.add(code);
   if (route.environment !== 'none') codes.add('ENVIRONMENT_FORBIDDEN').add('ENVIRONMENT_REQUIRED');
   if (route.body !== undefined) codes.add('BODY_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE');
   if (route.write) {
-    for (const code of ['IDEMPOTENCY_RUNNING', 'IDEMPOTENCY_MISMATCH', 'STORAGE_UNAVAILABLE', 'OUTCOME_UNKNOWN', 'STORE_WENT_BACK'] as const) codes.add(code);
+    for (const code of [
+      'IDEMPOTENCY_RUNNING',
+      'IDEMPOTENCY_MISMATCH',
+      'STORAGE_UNAVAILABLE',
+      'OUTCOME_UNKNOWN',
+      'STORE_WENT_BACK',
+    ] as const)
+      codes.add(code);
   }
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of [...codes].sort((a, b) => errors[a].status - errors[b].status || (a < b ? -1 : 1))) {
@@ -137,7 +177,8 @@ function problemsByStatus(route: Route): Map<number, ErrorCode[]> {
 }
 
 const names = new Map<z.ZodType, string>();
-for (const [name, exported] of Object.entries<unknown>({ ...schemas })) if (exported instanceof z.ZodType) names.set(exported, name);
+for (const [name, exported] of Object.entries<unknown>({ ...schemas }))
+  if (exported instanceof z.ZodType) names.set(exported, name);
 
 function refTo(schema: z.ZodType): JsonMap {
   return { $ref: `#/components/schemas/${names.get(schema) ?? 'unknown'}` };
@@ -147,7 +188,11 @@ function componentSchemas(): JsonMap {
   const registry = z.registry<{ id: string }>();
   for (const [schema, id] of names) registry.add(schema, { id });
   // Checks that have no JSON Schema are left out; `meta` says in words what they hold.
-  const { schemas: made } = z.toJSONSchema(registry, { uri: (id) => `#/components/schemas/${id}`, io: 'input', unrepresentable: 'any' });
+  const { schemas: made } = z.toJSONSchema(registry, {
+    uri: (id) => `#/components/schemas/${id}`,
+    io: 'input',
+    unrepresentable: 'any',
+  });
   const components: JsonMap = {};
   for (const [name, schema] of Object.entries(made)) {
     const { $schema, $id, id, ...rest } = schema as unknown as JsonMap;

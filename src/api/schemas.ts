@@ -6,12 +6,16 @@ import { errors } from '../errors.ts';
 
 export const SCOPES = ['evaluate', 'read', 'write', 'admin'] as const;
 
-const flagId = z.string().refine(isFlagId, { error: `must be ${FLAG_ID_RULE}` })
+const flagId = z
+  .string()
+  .refine(isFlagId, { error: `must be ${FLAG_ID_RULE}` })
   .meta({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$', examples: ['new-checkout'] });
-const environmentName = z.string().refine(isEnvironmentName, { error: `must be ${ENVIRONMENT_RULE}` })
+const environmentName = z
+  .string()
+  .refine(isEnvironmentName, { error: `must be ${ENVIRONMENT_RULE}` })
   .meta({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$', examples: ['prod'] });
 const percentage = z.number().meta({ minimum: 0, maximum: 100, description: 'Percent, at most two decimals.' });
-const json = z.unknown().meta({ description: 'Any JSON value; its type is the flag\'s.' });
+const json = z.unknown().meta({ description: "Any JSON value; its type is the flag's." });
 const time = z.string().meta({ format: 'date-time' });
 const readOnly = z.unknown().optional().meta({ readOnly: true, description: 'Read-only: accepted and ignored.' });
 
@@ -19,11 +23,19 @@ const weightedVariant = z.strictObject({ variant: z.string(), percentage });
 const target = z.strictObject({ variant: z.string(), user_ids: z.array(z.string()) });
 const prerequisite = z.strictObject({ flag_id: z.string(), variant: z.string() });
 const when = z.looseObject({}).meta({
-  description: 'A condition {attribute, op, values, ignore_case?, negate?}, or {all: [...]}, {any: [...]}, {segment}; each takes negate.',
+  description:
+    'A condition {attribute, op, values, ignore_case?, negate?}, or {all: [...]}, {any: [...]}, {segment}; each takes negate.',
   examples: [{ all: [{ attribute: 'country', op: 'in', values: ['PL', 'CZ'] }] }],
 });
-const serve = z.looseObject({}).meta({ description: 'One of {variant}, {rollout: [...]}, or for boolean flags {rollout_percentage}.' });
-const rule = z.strictObject({ rule_id: z.string(), description: z.string().optional(), when: when.optional(), serve: serve.optional() });
+const serve = z
+  .looseObject({})
+  .meta({ description: 'One of {variant}, {rollout: [...]}, or for boolean flags {rollout_percentage}.' });
+const rule = z.strictObject({
+  rule_id: z.string(),
+  description: z.string().optional(),
+  when: when.optional(),
+  serve: serve.optional(),
+});
 
 const settable = {
   description: z.string(),
@@ -45,9 +57,17 @@ const settable = {
 };
 const addressed = { flag_id: flagId.optional(), environment: z.string().optional() };
 const ignored = {
-  allocation: readOnly, version: readOnly, revision: readOnly, created_at: readOnly, updated_at: readOnly, updated_by: readOnly,
+  allocation: readOnly,
+  version: readOnly,
+  revision: readOnly,
+  created_at: readOnly,
+  updated_at: readOnly,
+  updated_by: readOnly,
 };
-const reallocate = z.boolean().optional().meta({ description: 'Take a fresh layout of the split instead of the one that moves fewest users.' });
+const reallocate = z
+  .boolean()
+  .optional()
+  .meta({ description: 'Take a fresh layout of the split instead of the one that moves fewest users.' });
 
 /** Every field may be left out. */
 const optionalFields = z.object(settable).partial().shape;
@@ -57,99 +77,218 @@ const patchFields = Object.fromEntries(
 ) as { [Name in keyof typeof settable]: z.ZodOptional<z.ZodNullable<(typeof settable)[Name]>> };
 
 const flagExample = {
-  flag_id: 'new-checkout', environment: 'prod', description: 'The checkout in one page', tags: ['shop'], owner: 'payments',
-  kind: 'release', enabled: true, type: 'boolean', rollout_percentage: 25, bucket_by: 'user_id', salt: null,
-  targets: [{ variant: 'on', user_ids: ['user-7'] }], prerequisites: [], rules: [], version: 3, revision: 812,
-  created_at: '2026-01-05T09:00:00.000Z', updated_at: '2026-01-06T10:30:00.000Z', updated_by: 'key_3f9a2c',
+  flag_id: 'new-checkout',
+  environment: 'prod',
+  description: 'The checkout in one page',
+  tags: ['shop'],
+  owner: 'payments',
+  kind: 'release',
+  enabled: true,
+  type: 'boolean',
+  rollout_percentage: 25,
+  bucket_by: 'user_id',
+  salt: null,
+  targets: [{ variant: 'on', user_ids: ['user-7'] }],
+  prerequisites: [],
+  rules: [],
+  version: 3,
+  revision: 812,
+  created_at: '2026-01-05T09:00:00.000Z',
+  updated_at: '2026-01-06T10:30:00.000Z',
+  updated_by: 'key_3f9a2c',
 };
 
-export const FlagCreate = z.strictObject({ ...addressed, flag_id: flagId, ...optionalFields, ...ignored })
-  .meta({ description: 'A new flag; disabled at 0 % unless told otherwise.', examples: [{ flag_id: 'new-checkout', enabled: true, rollout_percentage: 25 }] });
-export const FlagReplace = z.strictObject({ ...addressed, ...optionalFields, ...ignored, reallocate })
-  .meta({ description: 'The whole flag; `enabled` and the rollout are required.', examples: [{ enabled: true, rollout_percentage: 50 }] });
-export const FlagPatch = z.strictObject({ ...addressed, ...patchFields, ...ignored, reallocate })
-  .meta({ description: 'An RFC 7396 merge patch: null takes a field back to its default, arrays are replaced whole.', examples: [{ rollout_percentage: 50 }] });
+export const FlagCreate = z.strictObject({ ...addressed, flag_id: flagId, ...optionalFields, ...ignored }).meta({
+  description: 'A new flag; disabled at 0 % unless told otherwise.',
+  examples: [{ flag_id: 'new-checkout', enabled: true, rollout_percentage: 25 }],
+});
+export const FlagReplace = z.strictObject({ ...addressed, ...optionalFields, ...ignored, reallocate }).meta({
+  description: 'The whole flag; `enabled` and the rollout are required.',
+  examples: [{ enabled: true, rollout_percentage: 50 }],
+});
+export const FlagPatch = z.strictObject({ ...addressed, ...patchFields, ...ignored, reallocate }).meta({
+  description: 'An RFC 7396 merge patch: null takes a field back to its default, arrays are replaced whole.',
+  examples: [{ rollout_percentage: 50 }],
+});
 export const FlagRestore = z.strictObject({ environment: z.string().optional() });
-export const Flag = z.looseObject({
-  flag_id: flagId, environment: environmentName, ...optionalFields,
-  allocation: z.array(z.tuple([z.int(), z.int(), z.string()])).optional()
-    .meta({ description: 'Splits that are not boolean: the ranges of buckets served, [from, to).' }),
-  version: z.int(), revision: z.int(), created_at: time, updated_at: time, updated_by: z.string(),
-}).meta({ description: 'One document per environment and flag_id.', examples: [flagExample] });
+export const Flag = z
+  .looseObject({
+    flag_id: flagId,
+    environment: environmentName,
+    ...optionalFields,
+    allocation: z
+      .array(z.tuple([z.int(), z.int(), z.string()]))
+      .optional()
+      .meta({ description: 'Splits that are not boolean: the ranges of buckets served, [from, to).' }),
+    version: z.int(),
+    revision: z.int(),
+    created_at: time,
+    updated_at: time,
+    updated_by: z.string(),
+  })
+  .meta({ description: 'One document per environment and flag_id.', examples: [flagExample] });
 export const FlagList = z.strictObject({ flags: z.array(Flag), next_cursor: z.string().nullable() });
 
 const userId = z.string().meta({ minLength: 1, description: '1 to 65,535 bytes of UTF-8.', examples: ['user-123'] });
 const attributes = z.record(z.string(), z.unknown()).meta({ examples: [{ country: 'PL', age: 33 }] });
 const reason = z.enum([
-  'DISABLED', 'PREREQUISITE_FAILED', 'TARGET_MATCH', 'RULE_MATCH', 'SPLIT', 'STATIC', 'BUCKET_KEY_MISSING', 'QUARANTINED',
+  'DISABLED',
+  'PREREQUISITE_FAILED',
+  'TARGET_MATCH',
+  'RULE_MATCH',
+  'SPLIT',
+  'STATIC',
+  'BUCKET_KEY_MISSING',
+  'QUARANTINED',
 ]);
-const verdict = { enabled: z.boolean(), variant: z.string(), value: json, reason, rule_id: z.string().optional(), version: z.int() };
+const verdict = {
+  enabled: z.boolean(),
+  variant: z.string(),
+  value: json,
+  reason,
+  rule_id: z.string().optional(),
+  version: z.int(),
+};
 
-export const EvaluateRequest = z.strictObject({ user_id: userId, environment: z.string().optional(), attributes: attributes.optional() })
+export const EvaluateRequest = z
+  .strictObject({ user_id: userId, environment: z.string().optional(), attributes: attributes.optional() })
   .meta({ examples: [{ user_id: 'user-123', environment: 'prod', attributes: { country: 'PL' } }] });
-export const Evaluation = z.strictObject({ flag_id: flagId, user_id: userId, evaluated_at: time, ...verdict, revision: z.int() }).meta({
-  description: '`revision` is the snapshot\'s that answered.',
-  examples: [{
-    flag_id: 'new-checkout', enabled: true, user_id: 'user-123', evaluated_at: '2026-01-06T10:31:00.000Z',
-    variant: 'on', value: true, reason: 'SPLIT', version: 3, revision: 812,
-  }],
-});
-export const BatchRequest = z.strictObject({
-  environment: z.string().optional(),
-  contexts: z.array(z.strictObject({ user_id: userId, attributes: attributes.optional() })),
-  flags: z.array(z.string()).optional(),
-}).meta({ examples: [{ environment: 'prod', contexts: [{ user_id: 'user-123', attributes: {} }], flags: ['new-checkout'] }] });
-export const BatchReply = z.strictObject({
-  revision: z.int(),
-  evaluated_at: time,
-  results: z.array(z.record(z.string(), z.union([z.strictObject(verdict), z.strictObject({ error: z.literal('FLAG_NOT_FOUND') })]))),
-}).meta({
-  description: 'One object for each context, in order; all of one snapshot.',
-  examples: [{
-    revision: 812, evaluated_at: '2026-01-06T10:31:00.000Z',
-    results: [{ 'new-checkout': { enabled: true, variant: 'on', value: true, reason: 'SPLIT', version: 3 } }],
-  }],
-});
+export const Evaluation = z
+  .strictObject({ flag_id: flagId, user_id: userId, evaluated_at: time, ...verdict, revision: z.int() })
+  .meta({
+    description: "`revision` is the snapshot's that answered.",
+    examples: [
+      {
+        flag_id: 'new-checkout',
+        enabled: true,
+        user_id: 'user-123',
+        evaluated_at: '2026-01-06T10:31:00.000Z',
+        variant: 'on',
+        value: true,
+        reason: 'SPLIT',
+        version: 3,
+        revision: 812,
+      },
+    ],
+  });
+export const BatchRequest = z
+  .strictObject({
+    environment: z.string().optional(),
+    contexts: z.array(z.strictObject({ user_id: userId, attributes: attributes.optional() })),
+    flags: z.array(z.string()).optional(),
+  })
+  .meta({
+    examples: [{ environment: 'prod', contexts: [{ user_id: 'user-123', attributes: {} }], flags: ['new-checkout'] }],
+  });
+export const BatchReply = z
+  .strictObject({
+    revision: z.int(),
+    evaluated_at: time,
+    results: z.array(
+      z.record(z.string(), z.union([z.strictObject(verdict), z.strictObject({ error: z.literal('FLAG_NOT_FOUND') })])),
+    ),
+  })
+  .meta({
+    description: 'One object for each context, in order; all of one snapshot.',
+    examples: [
+      {
+        revision: 812,
+        evaluated_at: '2026-01-06T10:31:00.000Z',
+        results: [{ 'new-checkout': { enabled: true, variant: 'on', value: true, reason: 'SPLIT', version: 3 } }],
+      },
+    ],
+  });
 
-export const EnvironmentCreate = z.strictObject({ environment: environmentName, description: z.string().optional() })
+export const EnvironmentCreate = z
+  .strictObject({ environment: environmentName, description: z.string().optional() })
   .meta({ examples: [{ environment: 'qa', description: 'Release candidates' }] });
 export const Environment = z.looseObject({
-  environment: environmentName, description: z.string(), policy: z.record(z.string(), z.unknown()), version: z.int(), revision: z.int(),
-  created_at: time, updated_at: time, updated_by: z.string(),
+  environment: environmentName,
+  description: z.string(),
+  policy: z.record(z.string(), z.unknown()),
+  version: z.int(),
+  revision: z.int(),
+  created_at: time,
+  updated_at: time,
+  updated_by: z.string(),
 });
 export const EnvironmentList = z.strictObject({ items: z.array(Environment), next_cursor: z.string().nullable() });
 
 const grant = {
-  scopes: z.array(z.enum(SCOPES)).min(1, { error: 'must name at least one scope' }).optional().meta({ description: 'Default evaluate.' }),
+  scopes: z
+    .array(z.enum(SCOPES))
+    .min(1, { error: 'must name at least one scope' })
+    .optional()
+    .meta({ description: 'Default evaluate.' }),
   environments: z.array(z.string()).nullable().optional().meta({ description: 'Left out or null: every environment.' }),
-  tags: z.array(z.string()).nullable().optional().meta({ description: 'Only flags with one of these tags; left out or null: every flag.' }),
-  rate_limit: z.int().min(0, { error: 'must be 0 (no limit) or more' }).optional().meta({ description: 'Requests a minute, default 1000; 0: no limit.' }),
-  expires_at: z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time such as 2027-01-01T00:00:00Z' }).nullable().optional(),
+  tags: z
+    .array(z.string())
+    .nullable()
+    .optional()
+    .meta({ description: 'Only flags with one of these tags; left out or null: every flag.' }),
+  rate_limit: z
+    .int()
+    .min(0, { error: 'must be 0 (no limit) or more' })
+    .optional()
+    .meta({ description: 'Requests a minute, default 1000; 0: no limit.' }),
+  expires_at: z.iso
+    .datetime({ offset: true, error: 'must be an RFC 3339 time such as 2027-01-01T00:00:00Z' })
+    .nullable()
+    .optional(),
   owner: z.string().optional(),
 };
-export const KeyCreate = z.strictObject({ name: z.string().min(1, { error: 'must not be empty' }), ...grant })
+export const KeyCreate = z
+  .strictObject({ name: z.string().min(1, { error: 'must not be empty' }), ...grant })
   .meta({ examples: [{ name: 'web shop', scopes: ['evaluate'], environments: ['prod'], rate_limit: 60000 }] });
-export const KeyRotate = z.strictObject({
-  overlap_seconds: z.int().min(0, { error: 'must be 0 or more' }).optional().meta({ description: 'How long the old key stays valid.' }),
-}).meta({ examples: [{ overlap_seconds: 86400 }] });
+export const KeyRotate = z
+  .strictObject({
+    overlap_seconds: z
+      .int()
+      .min(0, { error: 'must be 0 or more' })
+      .optional()
+      .meta({ description: 'How long the old key stays valid.' }),
+  })
+  .meta({ examples: [{ overlap_seconds: 86400 }] });
 export const Key = z.looseObject({
-  key_id: z.string(), name: z.string(), scopes: z.array(z.string()), environments: z.array(z.string()).nullable(),
-  tags: z.array(z.string()).nullable(), rate_limit: z.int(), expires_at: z.string().nullable(), owner: z.string().optional(), created_at: time.optional(),
+  key_id: z.string(),
+  name: z.string(),
+  scopes: z.array(z.string()),
+  environments: z.array(z.string()).nullable(),
+  tags: z.array(z.string()).nullable(),
+  rate_limit: z.int(),
+  expires_at: z.string().nullable(),
+  owner: z.string().optional(),
+  created_at: time.optional(),
 });
 export const NewKey = Key.extend({ key: z.string().meta({ description: 'The key itself, shown this once.' }) });
 export const KeyList = z.strictObject({ items: z.array(Key), next_cursor: z.string().nullable() });
 
-export const Health = z.looseObject({ status: z.string() })
-  .meta({ description: 'With a read key also build, revision, epoch, tier, stale_seconds, transport and pid.', examples: [{ status: 'ok' }] });
-export const Version = z.looseObject({ version: z.string() });
-export const Problem = z.looseObject({
-  type: z.string(), title: z.string(), status: z.int(), detail: z.string(),
-  code: z.enum(Object.keys(errors) as [string, ...string[]]), request_id: z.string(),
-  errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
-}).meta({
-  description: 'RFC 9457.',
-  examples: [{
-    type: 'urn:burgee:problem:INVALID_REQUEST', title: errors.INVALID_REQUEST.title, status: 400, detail: 'rollout[1].percentage: must be 0 to 100',
-    code: 'INVALID_REQUEST', request_id: 'f3b1c1de-0c1f-4c39-8a58-2f4e1f1b7f10', errors: [{ path: 'rollout[1].percentage', message: 'must be 0 to 100' }],
-  }],
+export const Health = z.looseObject({ status: z.string() }).meta({
+  description: 'With a read key also build, revision, epoch, tier, stale_seconds, transport and pid.',
+  examples: [{ status: 'ok' }],
 });
+export const Version = z.looseObject({ version: z.string() });
+export const Problem = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.enum(Object.keys(errors) as [string, ...string[]]),
+    request_id: z.string(),
+    errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+  })
+  .meta({
+    description: 'RFC 9457.',
+    examples: [
+      {
+        type: 'urn:burgee:problem:INVALID_REQUEST',
+        title: errors.INVALID_REQUEST.title,
+        status: 400,
+        detail: 'rollout[1].percentage: must be 0 to 100',
+        code: 'INVALID_REQUEST',
+        request_id: 'f3b1c1de-0c1f-4c39-8a58-2f4e1f1b7f10',
+        errors: [{ path: 'rollout[1].percentage', message: 'must be 0 to 100' }],
+      },
+    ],
+  });

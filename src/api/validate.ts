@@ -21,7 +21,8 @@ function toIssues(issue: z.core.$ZodIssue): Issue[] {
   if (issue.code === 'invalid_type') {
     const wanted = TYPE_NAMES[issue.expected] ?? `a ${issue.expected}`;
     if (issue.input === undefined) return [{ path, message: `is required: ${wanted}` }];
-    const found = typeof issue.input === 'number' && issue.expected === 'int' ? String(issue.input) : kindOf(issue.input);
+    const found =
+      typeof issue.input === 'number' && issue.expected === 'int' ? String(issue.input) : kindOf(issue.input);
     return [{ path, message: `must be ${wanted}, not ${found}` }];
   }
   if (issue.code === 'invalid_value') {
@@ -31,6 +32,12 @@ function toIssues(issue: z.core.$ZodIssue): Issue[] {
 }
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {
-  object: 'an object', array: 'an array', string: 'a string', number: 'a number', boolean: 'true or false',
-  int: 'a whole number', record: 'an object', tuple: 'an array',
+  object: 'an object',
+  array: 'an array',
+  string: 'a string',
+  number: 'a number',
+  boolean: 'true or false',
+  int: 'a whole number',
+  record: 'an object',
+  tuple: 'an array',
 };

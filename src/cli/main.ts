@@ -41,7 +41,14 @@ export async function runCli(args: readonly string[]): Promise<number> {
     return 2;
   }
   const runDir = openRunDir(loadConfig(process.env).dataDir);
-  const request: CommandRequest = { id: 1, actor: 'cli', requestId: `cli-${process.pid}`, tags: undefined, idempotency: undefined, command: parsed };
+  const request: CommandRequest = {
+    id: 1,
+    actor: 'cli',
+    requestId: `cli-${process.pid}`,
+    tags: undefined,
+    idempotency: undefined,
+    command: parsed,
+  };
   const outcome = (await askService(runDir, request)) ?? (await runAlone(runDir, request));
   if (outcome.ok) {
     process.stdout.write(`${JSON.stringify(JSON.parse(outcome.body), undefined, 2)}\n`);
@@ -58,14 +65,17 @@ function parseCommand(args: readonly string[]): Command | string {
   if (noun !== 'keys') return `unknown command ${noun ?? ''}`;
   try {
     switch (verb) {
-      case 'create': return { type: 'key.create', grantor: EVERYTHING, body: keyBody(rest) };
-      case 'list': return { type: 'key.list', grantor: EVERYTHING, cursor: undefined, limit: limits.listPageMax };
+      case 'create':
+        return { type: 'key.create', grantor: EVERYTHING, body: keyBody(rest) };
+      case 'list':
+        return { type: 'key.list', grantor: EVERYTHING, cursor: undefined, limit: limits.listPageMax };
       case 'revoke': {
         const [keyId, ...more] = rest;
         if (keyId === undefined || more.length > 0) return 'keys revoke takes one KEY_ID';
         return { type: 'key.revoke', grantor: EVERYTHING, keyId };
       }
-      default: return `unknown command keys ${verb ?? ''}`;
+      default:
+        return `unknown command keys ${verb ?? ''}`;
     }
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -78,7 +88,13 @@ function keyBody(args: readonly string[]): Record<string, unknown> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      name: text, scopes: text, environments: text, tags: text, 'rate-limit': text, 'expires-at': text, hash: text,
+      name: text,
+      scopes: text,
+      environments: text,
+      tags: text,
+      'rate-limit': text,
+      'expires-at': text,
+      hash: text,
     },
   });
   const list = (value: string | undefined): string[] | undefined => value?.split(',').map((part) => part.trim());
@@ -98,7 +114,11 @@ function keyBody(args: readonly string[]): Record<string, unknown> {
 function askService(runDir: RunDir, request: CommandRequest): Promise<CommandOutcome | undefined> {
   return new Promise((resolve) => {
     const socket = connect(runDir.socketPath());
-    const unknown: CommandOutcome = { ok: false, code: 'OUTCOME_UNKNOWN', detail: 'the service did not answer in time; look with `burgee keys list`' };
+    const unknown: CommandOutcome = {
+      ok: false,
+      code: 'OUTCOME_UNKNOWN',
+      detail: 'the service did not answer in time; look with `burgee keys list`',
+    };
     const timer = setTimeout(() => settle(unknown), ANSWER_MS_MAX);
     let connected = false;
     function settle(outcome: CommandOutcome | undefined): void {
@@ -113,9 +133,19 @@ function askService(runDir: RunDir, request: CommandRequest): Promise<CommandOut
     socket.on('connect', () => {
       connected = true;
       const { startTime } = ownIdentity();
-      socket.write(encodeToPrimary({
-        type: 'hello', role: 'cli', pid: process.pid, startTime, slot: 0, build: buildInfo().build, epoch: '', revision: 0, leases: [],
-      }));
+      socket.write(
+        encodeToPrimary({
+          type: 'hello',
+          role: 'cli',
+          pid: process.pid,
+          startTime,
+          slot: 0,
+          build: buildInfo().build,
+          epoch: '',
+          revision: 0,
+          leases: [],
+        }),
+      );
       socket.write(encodeToPrimary({ type: 'command', request }));
     });
     socket.on('data', (chunk: Buffer) => reader.push(chunk));

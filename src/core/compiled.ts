@@ -62,8 +62,3 @@ export interface CompiledFlag {
   readonly disabled: Outcome;
   readonly bucketKeyMissing: Outcome;
 }
-
-/** The flags of one environment at one revision. Iteration is in order of flag_id. */
-export interface CompiledFlags {
-  readonly byId: ReadonlyMap<string, CompiledFlag>;
-}

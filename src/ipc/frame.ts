@@ -4,10 +4,26 @@ import type { ToPrimary, ToWorker } from './messages.ts';
 
 // A message's position is its type on the wire: append, never reorder. A worker may be one build older than its primary.
 const TO_PRIMARY = [
-  'hello', 'ack', 'resend', 'listening', 'beat', 'want', 'command', 'lease_request', 'lease_return', 'tally', 'metrics',
+  'hello',
+  'ack',
+  'resend',
+  'listening',
+  'beat',
+  'want',
+  'command',
+  'lease_request',
+  'lease_return',
+  'tally',
+  'metrics',
 ] as const satisfies readonly ToPrimary['type'][];
 const TO_WORKER = [
-  'snapshot', 'delta', 'confirmed', 'outcome', 'lease', 'metrics', 'drain',
+  'snapshot',
+  'delta',
+  'confirmed',
+  'outcome',
+  'lease',
+  'metrics',
+  'drain',
 ] as const satisfies readonly ToWorker['type'][];
 
 const HEADER_BYTES = 5;
@@ -68,7 +84,8 @@ export function createFrameReader(frameBytesMax: number, onFrame: (type: number,
         if (awaited === undefined) {
           if (buffered < 4) return;
           awaited = take(4).readUInt32LE(0);
-          if (awaited < 1 || awaited > frameBytesMax) throw new Error(`frame of ${awaited} bytes; at most ${frameBytesMax}`);
+          if (awaited < 1 || awaited > frameBytesMax)
+            throw new Error(`frame of ${awaited} bytes; at most ${frameBytesMax}`);
         }
         if (buffered < awaited) return;
         const body = take(awaited);

@@ -1,8 +1,9 @@
 // Every message between a primary and its workers (and the burgee command, which speaks as a worker that serves
 // nothing). One closed union; the frame is `u32 length, u8 type, bytes`, little-endian, length counting type and bytes.
 // Snapshots and deltas travel as the bytes that were encoded once; everything else is JSON.
-import type { ErrorCode } from '../errors.ts';
+
 import type { Issue } from '../core/model.ts';
+import type { ErrorCode } from '../errors.ts';
 
 /** A lease of rate-limit tokens, good for one window: until 20 ms before `windowEndMs`. */
 export interface Lease {
@@ -39,13 +40,30 @@ export interface CommandRequest {
 /** Everything a client can ask of the store. Closed: a new write is a new member. */
 export type Command =
   | { readonly type: 'flag.create'; readonly environment: string; readonly body: unknown }
-  | { readonly type: 'flag.replace'; readonly environment: string; readonly flagId: string; readonly body: unknown; readonly ifMatch: IfMatch }
-  | { readonly type: 'flag.patch'; readonly environment: string; readonly flagId: string; readonly body: unknown; readonly ifMatch: IfMatch }
+  | {
+      readonly type: 'flag.replace';
+      readonly environment: string;
+      readonly flagId: string;
+      readonly body: unknown;
+      readonly ifMatch: IfMatch;
+    }
+  | {
+      readonly type: 'flag.patch';
+      readonly environment: string;
+      readonly flagId: string;
+      readonly body: unknown;
+      readonly ifMatch: IfMatch;
+    }
   | { readonly type: 'flag.archive'; readonly environment: string; readonly flagId: string; readonly ifMatch: IfMatch }
   | { readonly type: 'flag.restore'; readonly environment: string; readonly flagId: string; readonly ifMatch: IfMatch }
   | { readonly type: 'environment.create'; readonly body: unknown }
   | { readonly type: 'key.create'; readonly grantor: Grantor; readonly body: unknown }
-  | { readonly type: 'key.list'; readonly grantor: Grantor; readonly cursor: string | undefined; readonly limit: number }
+  | {
+      readonly type: 'key.list';
+      readonly grantor: Grantor;
+      readonly cursor: string | undefined;
+      readonly limit: number;
+    }
   | { readonly type: 'key.revoke'; readonly grantor: Grantor; readonly keyId: string }
   | { readonly type: 'key.rotate'; readonly grantor: Grantor; readonly keyId: string; readonly body: unknown };
 
@@ -69,9 +87,14 @@ export type CommandOutcome =
       /** The revision this write made; for a read, or a write that changed nothing, the store's. */
       readonly revision: number;
     }
-  | { readonly ok: false; readonly code: ErrorCode; readonly detail: string; readonly issues?: readonly Issue[];
+  | {
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly detail: string;
+      readonly issues?: readonly Issue[];
       /** IN_USE: the flag_ids that need the item. */
-      readonly dependents?: readonly string[] };
+      readonly dependents?: readonly string[];
+    };
 
 /** Cumulative since the worker started, so that a lost or doubled report changes nothing: name -> value. */
 export interface TallyReport {
@@ -82,8 +105,17 @@ export interface TallyReport {
 }
 
 export type ToPrimary =
-  | { readonly type: 'hello'; readonly pid: number; readonly startTime: string; readonly slot: number; readonly build: string;
-      readonly role: 'worker' | 'cli'; readonly epoch: string; readonly revision: number; readonly leases: readonly LeaseUse[] }
+  | {
+      readonly type: 'hello';
+      readonly pid: number;
+      readonly startTime: string;
+      readonly slot: number;
+      readonly build: string;
+      readonly role: 'worker' | 'cli';
+      readonly epoch: string;
+      readonly revision: number;
+      readonly leases: readonly LeaseUse[];
+    }
   | { readonly type: 'ack'; readonly revision: number }
   | { readonly type: 'resend'; readonly revision: number; readonly reason: string }
   | { readonly type: 'listening' }

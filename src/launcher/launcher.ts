@@ -109,7 +109,10 @@ class ProcessLauncher implements Launcher {
   signal(name: LauncherSignal): void {
     const { log, clock, shutdownTimeoutMs } = this.#deps;
     if (name === 'SIGHUP') {
-      log.warn({ signal: name }, 'this version cannot change to a new build under way yet: SIGHUP is ignored, restart the service instead');
+      log.warn(
+        { signal: name },
+        'this version cannot change to a new build under way yet: SIGHUP is ignored, restart the service instead',
+      );
       return;
     }
     const now = clock.nowMs();
@@ -230,7 +233,10 @@ class ProcessLauncher implements Launcher {
   }
 
   #livingWorkers(): readonly ProcessIdentity[] {
-    return this.#deps.runDir.workers().map(({ identity }) => identity).filter(isAlive);
+    return this.#deps.runDir
+      .workers()
+      .map(({ identity }) => identity)
+      .filter(isAlive);
   }
 
   /** Ends early when a signal arrives. */
@@ -246,5 +252,11 @@ class ProcessLauncher implements Launcher {
 }
 
 function describe(exit: PrimaryExit): object {
-  return { code: exit.code, signal: exit.signal, why: exit.why, lived_ms: Math.round(exit.livedMs), was_ready: exit.wasReady };
+  return {
+    code: exit.code,
+    signal: exit.signal,
+    why: exit.why,
+    lived_ms: Math.round(exit.livedMs),
+    was_ready: exit.wasReady,
+  };
 }

@@ -60,14 +60,14 @@ export function createAccessLog(
     record(request) {
       const index = classIndex(request.status);
       const line = {
-        requestId: request.requestId,
+        request_id: request.requestId,
         method: request.method,
         route: request.route,
         status: request.status,
-        durationMs: Math.round(request.seconds * 1e6) / 1000,
-        keyId: request.keyId,
+        duration_ms: Math.round(request.seconds * 1e6) / 1000,
+        key_id: request.keyId,
         traceparent: request.traceparent,
-        standsFor: standing[index] as number,
+        stands_for: standing[index] as number,
       };
       standing[index] = 0;
       budget[index] = (budget[index] as number) - 1;

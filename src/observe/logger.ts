@@ -59,11 +59,6 @@ export function logLinesDropped(): number {
   return stdout?.linesDropped ?? 0;
 }
 
-/** Tries for a moment to write what a slow reader has not taken yet. Happens by itself at a normal exit. */
-export function flushLog(): void {
-  stdout?.flushSync();
-}
-
 function standardOutput(): LogDestination {
   if (stdout !== undefined) return stdout;
   const destination = createLogDestination(STDOUT, droppedNotice);

@@ -38,7 +38,8 @@ export function createCommands(deps: {
         return refused('OUTCOME_UNKNOWN', 'The store broke while it committed; repeat with the same Idempotency-Key.');
       }
       deps.error({ err: error, command: request.command.type, request_id: request.requestId }, 'command failed');
-      if (error instanceof StorageUnavailable) return refused('STORAGE_UNAVAILABLE', 'The store could not be reached in time; nothing was written.');
+      if (error instanceof StorageUnavailable)
+        return refused('STORAGE_UNAVAILABLE', 'The store could not be reached in time; nothing was written.');
       return refused('INTERNAL', 'The write failed for a reason that is in the log under this request_id.');
     }
   }

@@ -7,6 +7,7 @@ import type { Publisher } from './publisher.ts';
 import type { RateLeases } from './rate-leases.ts';
 import type { Supervisor } from './supervisor.ts';
 import type { SyncLoop } from './sync.ts';
+import type { Vitals } from './vitals.ts';
 import type { WorkerLink } from './worker-links.ts';
 
 /** A pid alone is used again by the system sooner or later. */
@@ -37,7 +38,7 @@ export function createDispatch(deps: {
   readonly commands: Pick<Commands, 'run'>;
   readonly leases: RateLeases;
   readonly metrics: Pick<NodeMetrics, 'receive' | 'retire'>;
-  readonly metricsText: () => Promise<string>;
+  readonly vitals: Pick<Vitals, 'metricsText'>;
   readonly onListening: () => void;
   /** Workers that lived before this primary: one that dies without joining has a name all the same. */
   readonly orphans: readonly WorkerProcess[];
@@ -85,13 +86,16 @@ export function createDispatch(deps: {
           return;
         }
         case 'lease_request':
-          return link.send({ type: 'lease', lease: leases.request(workerId, message.keyId, message.limit, message.tokens) });
+          return link.send({
+            type: 'lease',
+            lease: leases.request(workerId, message.keyId, message.limit, message.tokens),
+          });
         case 'lease_return':
           return leases.giveBack(workerId, message.keyId, message.windowEndMs, message.tokens);
         case 'tally':
           return metrics.receive(workerId, message.report);
         case 'metrics':
-          void deps.metricsText().then((text) => link.send({ type: 'metrics', id: message.id, text }));
+          void deps.vitals.metricsText().then((text) => link.send({ type: 'metrics', id: message.id, text }));
           return;
         default:
           return message satisfies never;

@@ -1,12 +1,11 @@
 // Wires the primary: owns DATA_DIR, port and store, keeps the workers alive and their snapshot the newest.
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildInfo } from '../build-info.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { createLauncherChannel } from '../launcher/channel.ts';
 import { limits } from '../limits.ts';
-import { createNodeMetrics, type NodeMetrics } from '../observe/metrics.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
+import { createNodeMetrics } from '../observe/metrics.ts';
 import { systemClock } from '../run/clock.ts';
 import { lockDataDir } from '../run/data-dir-lock.ts';
 import { holdPrimaryPort } from '../run/port-owner.ts';
@@ -16,22 +15,24 @@ import { createHashBytes } from '../snapshot/checksum.ts';
 import { ensureFirstKey } from '../storage/bootstrap.ts';
 import { migrate } from '../storage/migrate.ts';
 import { openPglite } from '../storage/pglite.ts';
-import { createStore } from '../storage/sql-store.ts';
 import type { Sql } from '../storage/sql.ts';
+import { createStore } from '../storage/sql-store.ts';
 import { createCommands } from './commands.ts';
 import { createDispatch, workerIdOf } from './dispatch.ts';
 import { createWorkerFork } from './fork-worker.ts';
 import { greet, localUrl } from './greeting.ts';
 import { openLeaseLedger } from './lease-ledger.ts';
-import { createMetricsServer, type MetricsServer } from './metrics-server.ts';
-import { createPublisher, type Publisher } from './publisher.ts';
+import { createPublisher } from './publisher.ts';
 import { createRateLeases } from './rate-leases.ts';
-import { createSupervisor, type Supervisor } from './supervisor.ts';
-import { createSyncLoop, type SyncLoop } from './sync.ts';
+import { createSupervisor } from './supervisor.ts';
+import { createSyncLoop } from './sync.ts';
+import { createVitals } from './vitals.ts';
 import { createWorkerLinks } from './worker-links.ts';
 
 const LATENESS_CHECK_MS = 100;
 const TIER = 'store';
+/** The server library reads it before anything of ours runs. */
+const WORKER_ENV = { UWS_HTTP_MAX_HEADERS_SIZE: String(limits.headerBytesMax) };
 
 /** Resolves when the workers are being started. The process ends by itself: drained, without its launcher, or by a bug. */
 export async function runPrimary(): Promise<void> {
@@ -55,7 +56,10 @@ export async function runPrimary(): Promise<void> {
   });
 
   const runDir = openRunDir(config.dataDir);
-  const lock = await lockDataDir(runDir, { onLost: () => end('another process took DATA_DIR', undefined), onWait: say });
+  const lock = await lockDataDir(runDir, {
+    onLost: () => end('another process took DATA_DIR', undefined),
+    onWait: say,
+  });
   const port = await holdPrimaryPort(config.port, runDir.dataDir);
   runDir.writePid('primary');
   const { sql, greetingKey } = await openStore(config, runDir.dataDir, end);
@@ -88,7 +92,11 @@ interface OpenedStore {
   readonly greetingKey: { readonly shownKey: string | undefined; readonly keyFile: string | undefined };
 }
 
-async function openStore(config: Config, dataDir: string, end: (why: string, error: unknown) => void): Promise<OpenedStore> {
+async function openStore(
+  config: Config,
+  dataDir: string,
+  end: (why: string, error: unknown) => void,
+): Promise<OpenedStore> {
   const sql = await openPglite({
     dataDir,
     onProgress: say,
@@ -113,56 +121,69 @@ interface Node {
 }
 
 /** Everything between the store and the workers. `onServing` is called whenever all workers serve. */
-async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDir, onServing: () => void): Promise<Node> {
+async function startNode(
+  config: Config,
+  logger: Logger,
+  sql: Sql,
+  runDir: RunDir,
+  onServing: () => void,
+): Promise<Node> {
   const warn = (fields: object, message: string): void => logger.warn(fields, message);
+  const error = (fields: object, message: string): void => logger.error(fields, message);
   const now = (): number => performance.now();
   const quarantined = new Set<string>();
   const store = createStore(sql, {
     onQuarantine(flag) {
       quarantined.add(`${flag.environment}/${flag.id}`);
-      logger.error(flag, 'a flag cannot be read; its newest version that can be serves');
+      error(flag, 'a flag cannot be read; its newest version that can be serves');
     },
-    onError: (error, during) => logger.error({ err: error, during }, 'the store failed'),
+    onError: (err, during) => error({ err, during }, 'the store failed'),
   });
-  const publisher = createPublisher({ hash: await createHashBytes(), now, kill: (pid, why) => supervisor.kill(pid, why) });
-  const sync = createSyncLoop({
-    store, publisher, now, warn,
-    random: Math.random,
-    onConfirmed: (revision) => publisher.toAll({ type: 'confirmed', revision, tier: TIER }),
-  });
+  const hash = await createHashBytes();
+  const publisher = createPublisher({ hash, now, kill: (pid, why) => supervisor.kill(pid, why) });
+  const onConfirmed = (revision: number): void => publisher.toAll({ type: 'confirmed', revision, tier: TIER });
+  const sync = createSyncLoop({ store, publisher, now, random: Math.random, onConfirmed, warn });
   const supervisor = createSupervisor({
     slots: config.workers,
     runDir,
     log: logger,
     clock: systemClock,
-    fork: createWorkerFork({ main: process.argv[1] as string, env: { UWS_HTTP_MAX_HEADERS_SIZE: String(limits.headerBytesMax) } }),
+    fork: createWorkerFork({ main: process.argv[1] as string, env: WORKER_ENV }),
     sendDrain: (pid, deadlineMs) => dispatch.send(pid, { type: 'drain', deadlineMs, delayMs: config.drainDelayMs }),
     onDead: (pid) => dispatch.dead(pid),
     drainMs: config.shutdownTimeoutMs,
   });
-  const commands = createCommands({
-    store, sync, publisher,
-    settled: supervisor.settled(),
-    error: (fields, message) => logger.error(fields, message),
-  });
+  const commands = createCommands({ store, sync, publisher, settled: supervisor.settled(), error });
   const metrics = createNodeMetrics();
-  const metricsText = (): Promise<string> => metrics.text({
-    revision: publisher.head?.revision ?? 0,
-    staleSeconds: (now() - sync.confirmedAtMs) / 1000,
-    workers: supervisor.serving(),
-    workerRestarts: dispatch.deaths(),
-    quarantinedFlags: quarantined.size,
-  });
-  const orphans = runDir.workers().map(({ identity }) => identity).filter(isAlive);
+  const deaths = (): number => dispatch.deaths();
+  const quarantinedFlags = (): number => quarantined.size;
+  const vitals = createVitals({ config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, tier: TIER });
+  const orphans = runDir
+    .workers()
+    .map(({ identity }) => identity)
+    .filter(isAlive);
   const leases = createRateLeases({
-    now: Date.now, workers: config.workers, ledger: openLeaseLedger(runDir.path, warn), orphans: orphans.map(workerIdOf),
+    now: Date.now,
+    workers: config.workers,
+    ledger: openLeaseLedger(runDir.path, warn),
+    orphans: orphans.map(workerIdOf),
   });
+  const onListening = (): void => {
+    if (supervisor.serving() >= config.workers) onServing();
+  };
   const dispatch = createDispatch({
-    supervisor, publisher, sync, commands, leases, metrics, metricsText, orphans,
-    onListening: () => supervisor.serving() >= config.workers && onServing(),
+    supervisor,
+    publisher,
+    sync,
+    commands,
+    leases,
+    metrics,
+    vitals,
+    orphans,
+    onListening,
   });
   const workerLinks = createWorkerLinks({ ...dispatch, socketPath: runDir.socketPath(), warn });
-  const metricsServer = await startMetricsServer(config, { metrics, metricsText, supervisor, publisher, sync, warn });
+  const metricsServer = await vitals.startServer(warn);
 
   await sync.start();
   await workerLinks.listen();
@@ -180,44 +201,6 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
       supervisor.close();
       await store.close();
     },
-  };
-}
-
-async function startMetricsServer(
-  config: Config,
-  node: {
-    readonly metrics: NodeMetrics;
-    readonly metricsText: () => Promise<string>;
-    readonly supervisor: Supervisor;
-    readonly publisher: Publisher;
-    readonly sync: SyncLoop;
-    readonly warn: (fields: object, message: string) => void;
-  },
-): Promise<MetricsServer | undefined> {
-  if (config.metricsPort === undefined) return undefined;
-  const server = createMetricsServer({
-    host: config.metricsHost,
-    port: config.metricsPort,
-    metrics: node.metricsText,
-    metricsContentType: node.metrics.contentType,
-    health: () => ({ status: node.supervisor.serving() > 0 ? 200 : 503, body: health(config, node) }),
-    warn: node.warn,
-  });
-  await server.start();
-  return server;
-}
-
-function health(config: Config, node: { supervisor: Supervisor; publisher: Publisher; sync: SyncLoop }): object {
-  const serving = node.supervisor.serving();
-  return {
-    status: serving > 0 ? 'ok' : 'unavailable',
-    ...buildInfo(),
-    revision: node.publisher.head?.revision ?? 0,
-    epoch: node.publisher.head?.epoch ?? '',
-    tier: TIER,
-    confirmed_seconds_ago: (performance.now() - node.sync.confirmedAtMs) / 1000,
-    store_went_back: node.sync.wentBack ?? null,
-    workers: { wanted: config.workers, serving, revisions: Object.fromEntries(node.publisher.standing()) },
   };
 }
 

@@ -1,10 +1,11 @@
 // Holds the published snapshot and brings every worker of the node to it. A delta is encoded once and sent to all; a
 // write's reply waits until each worker has acked its revision or is dead.
-import { encodeDelta, encodeSnapshot } from '../snapshot/encoding.ts';
+
+import type { ToWorker } from '../ipc/messages.ts';
 import type { HashBytes } from '../snapshot/checksum.ts';
+import { encodeDelta, encodeSnapshot } from '../snapshot/encoding.ts';
 import type { DeltaContent, SnapshotContent, SnapshotHead } from '../snapshot/item.ts';
 import { createSnapshotState, type SnapshotState } from '../snapshot/state.ts';
-import type { ToWorker } from '../ipc/messages.ts';
 
 /** Time to ack a revision, for a worker that beats and for one that does not (design, section 2, Write). */
 const ACK_MS_BEATING = 10_000;

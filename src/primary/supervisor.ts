@@ -1,7 +1,7 @@
 // Keeps `slots` workers serving: adopts those that outlived the last primary, replaces those that die or fall silent,
 // drains what is too many. It knows workers by what the operating system says of them and by what their local sockets
 // say; an adopted worker is no child of this process, so nothing here relies on being told of a death.
-import { type Clock, createAwakeTime, type AwakeTime } from '../run/clock.ts';
+import { type AwakeTime, type Clock, createAwakeTime } from '../run/clock.ts';
 import { identify, isAlive, type ProcessIdentity, signalProcess } from '../run/process-identity.ts';
 import type { RunDir } from '../run/run-dir.ts';
 import type { ForkedWorker } from './fork-worker.ts';
@@ -137,7 +137,8 @@ class WorkerSupervisor implements Supervisor {
     // The number was used again before the death of its last bearer was noticed.
     if (known !== undefined && known.identity.startTime !== startTime) this.#died(known, undefined, undefined);
     const member = this.#members.get(pid) ?? this.#adopt(identity, slot);
-    if (!member.child && !member.everLinked) this.#deps.log.info({ worker_pid: pid, slot: member.slot, build }, 'worker adopted');
+    if (!member.child && !member.everLinked)
+      this.#deps.log.info({ worker_pid: pid, slot: member.slot, build }, 'worker adopted');
     member.linked = true;
     member.everLinked = true;
     member.expected = false;
@@ -158,7 +159,8 @@ class WorkerSupervisor implements Supervisor {
     const member = this.#members.get(pid);
     if (member === undefined) return;
     member.ready = true;
-    if (member.slot !== undefined && this.#replacing?.slot === member.slot && !member.killed) this.#replacing = undefined;
+    if (member.slot !== undefined && this.#replacing?.slot === member.slot && !member.killed)
+      this.#replacing = undefined;
   }
 
   left(pid: number): void {
@@ -226,7 +228,8 @@ class WorkerSupervisor implements Supervisor {
         this.#sigkill(member, member.child && !member.everLinked ? 'it never joined' : 'it did not join this primary');
       }
     }
-    if (this.#replacing !== undefined && this.#deps.clock.nowMs() > this.#replacing.untilMs) this.#replacing = undefined;
+    if (this.#replacing !== undefined && this.#deps.clock.nowMs() > this.#replacing.untilMs)
+      this.#replacing = undefined;
     this.#replaceNext();
     this.#fill();
   }
@@ -239,7 +242,8 @@ class WorkerSupervisor implements Supervisor {
       const silentMs = member.linked ? this.#awake.ms - member.heardMs : 0;
       // One that hangs answers nobody: it goes even when it is the last.
       if (silentMs > this.#timing.silentMs) this.#sigkill(member, `it was silent for ${Math.round(silentMs)} ms`);
-      else if (member.condemned !== undefined && !(serves(member) && this.serving() === 1)) this.#sigkill(member, member.condemned);
+      else if (member.condemned !== undefined && !(serves(member) && this.serving() === 1))
+        this.#sigkill(member, member.condemned);
     }
   }
 
@@ -348,7 +352,8 @@ class WorkerSupervisor implements Supervisor {
     if (this.#started && ![...this.#members.values()].some(({ expected }) => expected)) {
       for (const done of this.#settledWaiters.splice(0)) done();
     }
-    if (this.#drainByMs !== undefined && this.#members.size === 0) for (const done of this.#emptyWaiters.splice(0)) done();
+    if (this.#drainByMs !== undefined && this.#members.size === 0)
+      for (const done of this.#emptyWaiters.splice(0)) done();
   }
 }
 

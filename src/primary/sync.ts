@@ -85,8 +85,12 @@ export function createSyncLoop(deps: {
     const head = await store.readHead();
     if (head.epoch !== mine.epoch) return reload(`another store: epoch ${head.epoch}`);
     if (head.revision > mine.revision) return takeChanges(mine.revision);
-    wentBack = head.revision < mine.revision ? `the store is at revision ${head.revision}, ${mine.revision} was published` : undefined;
-    if (wentBack !== undefined) return deps.warn({ store: head.revision, published: mine.revision }, 'the store went back');
+    wentBack =
+      head.revision < mine.revision
+        ? `the store is at revision ${head.revision}, ${mine.revision} was published`
+        : undefined;
+    if (wentBack !== undefined)
+      return deps.warn({ store: head.revision, published: mine.revision }, 'the store went back');
     if (head.sumKeys !== mine.sumKeys || head.sumRest !== mine.sumRest) return reload('the sums differ');
     confirmed();
   }
@@ -144,10 +148,13 @@ export function createSyncLoop(deps: {
     wish(revision) {
       if ((publisher.head?.revision ?? 0) >= revision || wishTimer !== undefined) return;
       // The wish is not believed (a client sent the number): it only makes the next look come soon.
-      wishTimer = setTimeout(() => {
-        wishTimer = undefined;
-        markDirty();
-      }, Math.max(0, WISH_MS_MIN - (deps.now() - lastTurnMs)));
+      wishTimer = setTimeout(
+        () => {
+          wishTimer = undefined;
+          markDirty();
+        },
+        Math.max(0, WISH_MS_MIN - (deps.now() - lastTurnMs)),
+      );
     },
     close() {
       closed = true;

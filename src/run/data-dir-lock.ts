@@ -12,10 +12,10 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, delay, systemClock } from './clock.ts';
-import { openLockSockets, type LockSockets } from './lock-socket.ts';
+import { type LockSockets, openLockSockets } from './lock-socket.ts';
 import { Owned } from './owned.ts';
-import { bootId, formatIdentity, ownIdentity, parseIdentity, type ProcessIdentity } from './process-identity.ts';
-import { codeOf, readText, type RunDir, writeNew } from './run-dir.ts';
+import { bootId, formatIdentity, ownIdentity, type ProcessIdentity, parseIdentity } from './process-identity.ts';
+import { codeOf, type RunDir, readText, writeNew } from './run-dir.ts';
 
 /** A primary whose launcher died is on its way out; the next one waits this long for it before it refuses. */
 const GRACE_MS = 3000;
@@ -98,7 +98,11 @@ async function takeWithin(path: string, starter: Starter, dataDir: string): Prom
     if (starter.clock.nowMs() >= deadlineMs) {
       const pid = holder.identity?.pid;
       const who = pid === undefined ? 'another process' : `the primary with pid ${pid}`;
-      throw new Owned('data_dir', pid, `DATA_DIR ${dataDir} is owned by ${who}; stop that service, or set DATA_DIR to another folder.`);
+      throw new Owned(
+        'data_dir',
+        pid,
+        `DATA_DIR ${dataDir} is owned by ${who}; stop that service, or set DATA_DIR to another folder.`,
+      );
     }
     await delay(starter.clock, POLL_MS);
   }

@@ -1,6 +1,6 @@
 // The sockets that prove a lock's owner alive: the kernel closes them with the process, however it ends.
 import { closeSync, constants, openSync, renameSync } from 'node:fs';
-import { createServer, connect, type Server } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { DataDirUnusable } from './owned.ts';
 import { codeOf, type RunDir, SOCKET_PATH_BYTES_MAX } from './run-dir.ts';
@@ -20,7 +20,10 @@ export interface LockSockets {
 }
 
 /** Listens on `lock-NONCE.sock`. Throws DataDirUnusable when the file system takes no sockets. */
-export async function openLockSockets(runDir: Pick<RunDir, 'path' | 'socketPath'>, nonce: string): Promise<LockSockets> {
+export async function openLockSockets(
+  runDir: Pick<RunDir, 'path' | 'socketPath'>,
+  nonce: string,
+): Promise<LockSockets> {
   const folder = openShortFolder(runDir);
   const own = folder.at(`lock-${nonce}.sock`);
   const owners = folder.at('lock.sock');
@@ -31,9 +34,12 @@ export async function openLockSockets(runDir: Pick<RunDir, 'path' | 'socketPath'
   } catch (error) {
     folder.close();
     const reason = (error as Error).message;
-    throw new DataDirUnusable(`no socket can be made in ${runDir.path} (${reason}); put DATA_DIR on a local file system.`, {
-      cause: error,
-    });
+    throw new DataDirUnusable(
+      `no socket can be made in ${runDir.path} (${reason}); put DATA_DIR on a local file system.`,
+      {
+        cause: error,
+      },
+    );
   }
   return {
     promote: () => renameSync(own, owners),
@@ -69,7 +75,8 @@ interface ShortFolder {
 // containers that share DATA_DIR do not share that, and would each find the other dead.
 function openShortFolder(runDir: Pick<RunDir, 'path' | 'socketPath'>): ShortFolder {
   const longest = join(runDir.path, `lock-${'0'.repeat(16)}.sock`);
-  if (Buffer.byteLength(longest) <= SOCKET_PATH_BYTES_MAX) return { at: (name) => join(runDir.path, name), close: () => {} };
+  if (Buffer.byteLength(longest) <= SOCKET_PATH_BYTES_MAX)
+    return { at: (name) => join(runDir.path, name), close: () => {} };
   if (process.platform !== 'linux') return { at: (name) => runDir.socketPath(name), close: () => {} };
   const descriptor = openSync(runDir.path, constants.O_RDONLY | constants.O_DIRECTORY);
   return { at: (name) => `/proc/self/fd/${descriptor}/${name}`, close: () => closeSync(descriptor) };

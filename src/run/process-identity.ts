@@ -34,7 +34,8 @@ export function identify(pid: number): ProcessIdentity | undefined {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const state = fields[0];
   const startTime = fields[19];
-  if (state === undefined || startTime === undefined || state === 'Z' || state === 'X' || state === 'x') return undefined;
+  if (state === undefined || startTime === undefined || state === 'Z' || state === 'X' || state === 'x')
+    return undefined;
   return { pid, startTime, bootId: BOOT_ID };
 }
 

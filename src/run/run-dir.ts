@@ -1,13 +1,24 @@
 // DATA_DIR and what running processes leave in DATA_DIR/run: who they are, and where the primary's socket is.
 import { randomBytes } from 'node:crypto';
 import {
-  chmodSync, closeSync, linkSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync,
-  statSync, writeSync,
+  chmodSync,
+  closeSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DataDirUnusable } from './owned.ts';
-import { formatIdentity, ownIdentity, parseIdentity, type ProcessIdentity, sameProcess } from './process-identity.ts';
+import { formatIdentity, ownIdentity, type ProcessIdentity, parseIdentity, sameProcess } from './process-identity.ts';
 
 /** The kernel takes 107 bytes (103 on macOS) and Node cuts a longer path in silence. */
 export const SOCKET_PATH_BYTES_MAX = 100;
@@ -87,9 +98,12 @@ function makeFolders(dataDir: string): { readonly root: string; readonly path: s
     return { root, path };
   } catch (error) {
     const reason = (error as Error).message;
-    throw new DataDirUnusable(`DATA_DIR ${dataDir} cannot be used: ${reason}; make it a directory this user can write to.`, {
-      cause: error,
-    });
+    throw new DataDirUnusable(
+      `DATA_DIR ${dataDir} cannot be used: ${reason}; make it a directory this user can write to.`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -113,7 +127,9 @@ function privateFolder(path: string): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const found = lstatSync(folder);
   if (!found.isDirectory() || (found.mode & 0o077) !== 0 || found.uid !== (process.getuid?.() ?? found.uid)) {
-    throw new DataDirUnusable(`${folder}, named in ${note}, is not a private folder of this user; remove ${note} and start again.`);
+    throw new DataDirUnusable(
+      `${folder}, named in ${note}, is not a private folder of this user; remove ${note} and start again.`,
+    );
   }
   return folder;
 }

@@ -46,13 +46,18 @@ export function openEnvelope(bytes: Uint8Array, hash: HashBytes): Envelope {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.length < HEADER_BYTES + HASH_BYTES) throw new Error(`snapshot of ${view.length} bytes is cut short`);
   if (view.readUInt32LE(0) !== MAGIC) throw new Error('not a snapshot');
-  if (view.readUInt16LE(4) !== FORMAT) throw new Error(`snapshot format ${view.readUInt16LE(4)}; this build reads ${FORMAT}`);
+  if (view.readUInt16LE(4) !== FORMAT)
+    throw new Error(`snapshot format ${view.readUInt16LE(4)}; this build reads ${FORMAT}`);
   const end = view.length - HASH_BYTES;
-  if (hash(view.subarray(0, end)) !== view.readBigUInt64LE(end)) throw new Error('snapshot bytes do not match their hash');
+  if (hash(view.subarray(0, end)) !== view.readBigUInt64LE(end))
+    throw new Error('snapshot bytes do not match their hash');
   const putCount = view.readUInt32LE(8);
   const removeCount = view.readUInt32LE(12);
   const preambleEnd = HEADER_BYTES + view.readUInt32LE(48);
-  const preamble = JSON.parse(view.toString('utf8', HEADER_BYTES, preambleEnd)) as Pick<SnapshotHead, 'epoch' | 'changedAt'>;
+  const preamble = JSON.parse(view.toString('utf8', HEADER_BYTES, preambleEnd)) as Pick<
+    SnapshotHead,
+    'epoch' | 'changedAt'
+  >;
   const cursor = { at: preambleEnd };
   return {
     kind: view[6] === 1 ? 'snapshot' : 'delta',
@@ -112,7 +117,12 @@ function kindAt(view: Buffer, at: number): ItemKind {
 }
 
 function encode(
-  kind: 1 | 2, from: number, head: SnapshotHead, puts: readonly SnapshotItem[], removes: readonly ItemAddress[], hash: HashBytes,
+  kind: 1 | 2,
+  from: number,
+  head: SnapshotHead,
+  puts: readonly SnapshotItem[],
+  removes: readonly ItemAddress[],
+  hash: HashBytes,
 ): Uint8Array {
   const preamble = JSON.stringify({ epoch: head.epoch, changedAt: head.changedAt });
   // UTF-16 units times three bounds UTF-8, so one allocation is enough and nothing is measured twice.

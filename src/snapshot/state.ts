@@ -1,5 +1,5 @@
 // The items a holder has, with their running sums: what a delta is checked against before anybody believes it.
-import { toggle, type Sums } from './checksum.ts';
+import { type Sums, toggle } from './checksum.ts';
 import type { DeltaContent, ItemAddress, SnapshotContent, SnapshotHead, SnapshotItem } from './item.ts';
 
 /** The primary's copy of the published snapshot, mutable, with the head it stands at. */

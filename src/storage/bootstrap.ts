@@ -22,7 +22,10 @@ export interface FirstKeyOptions {
  * Makes the first admin key: the given one, else on the embedded database a random one. `key` is set only for a random
  * one, to be shown once. On PostgreSQL without a given key nothing is made: `burgee keys create` does.
  */
-export function ensureFirstKey(sql: Sql, options: FirstKeyOptions = {}): Promise<{ readonly created: boolean; readonly key: string | undefined }> {
+export function ensureFirstKey(
+  sql: Sql,
+  options: FirstKeyOptions = {},
+): Promise<{ readonly created: boolean; readonly key: string | undefined }> {
   const { bootstrapAdminKey: given, announce, now = () => new Date() } = options;
   if (given !== undefined && given.length < KEY_CHARS_MIN) {
     throw new Error(`BOOTSTRAP_ADMIN_KEY must have ${KEY_CHARS_MIN} or more characters`);
@@ -31,10 +34,17 @@ export function ensureFirstKey(sql: Sql, options: FirstKeyOptions = {}): Promise
     await lockMigrations(tx);
     const write = await beginWrite(sql, tx, { actor: 'service', requestId: '', at: now() });
     const [store] = await tx.query<{ had_key: boolean }>('SELECT had_key FROM store');
-    if (store?.had_key !== false || (given === undefined && sql.kind === 'postgres')) return { created: false, key: undefined };
+    if (store?.had_key !== false || (given === undefined && sql.kind === 'postgres'))
+      return { created: false, key: undefined };
     const key = given ?? generateKey('admin');
     const settings = {
-      name: 'first admin key', scopes: ['admin'], environments: null, tags: null, rateLimit: 0, expiresAt: null, owner: '',
+      name: 'first admin key',
+      scopes: ['admin'],
+      environments: null,
+      tags: null,
+      rateLimit: 0,
+      expiresAt: null,
+      owner: '',
     };
     await insertKey(write, settings, hashKey(key));
     await finishWrite(write);

@@ -23,8 +23,14 @@ export async function createEnvironment(write: Write, body: unknown): Promise<Do
     [environment, description, write.revision, write.now, write.actor],
   );
   write.changes.push({
-    kind: 'environment', environment: '', id: environment, action: 'environment.create',
-    tagBefore: undefined, tagAfter: unsigned(made?.tag ?? '0'), versionBefore: null, versionAfter: 1,
+    kind: 'environment',
+    environment: '',
+    id: environment,
+    action: 'environment.create',
+    tagBefore: undefined,
+    tagAfter: unsigned(made?.tag ?? '0'),
+    versionBefore: null,
+    versionAfter: 1,
   });
   const item: EnvironmentItem = {
     environment,

@@ -46,27 +46,49 @@ async function create(write: Write, environment: string, body: unknown, keyTags:
   if (!result.ok) refuseIssues(result.code, result.issues);
   const definition = result.value;
   if (!carriesOne(definition, keyTags)) {
-    refuseIssues('INVALID_REQUEST', [{ path: 'tags', message: `must name one of the key's own tags: ${keyTags?.join(', ')}` }]);
+    refuseIssues('INVALID_REQUEST', [
+      { path: 'tags', message: `must name one of the key's own tags: ${keyTags?.join(', ')}` },
+    ]);
   }
   const rows = await write.tx.query<{ environment: string; type: string }>(
     'SELECT environment, type FROM flags WHERE flag_id = $1 ORDER BY environment',
     [definition.flag_id],
   );
   if (rows.some((row) => row.environment === environment)) {
-    refuse('FLAG_EXISTS', `${definition.flag_id} exists in ${environment}; if it is archived, POST .../restore brings it back`);
+    refuse(
+      'FLAG_EXISTS',
+      `${definition.flag_id} exists in ${environment}; if it is archived, POST .../restore brings it back`,
+    );
   }
   const other = rows.find((row) => row.type !== definition.type);
   if (other !== undefined) {
-    refuse('TYPE_CONFLICT', `${definition.flag_id} is of type ${other.type} in ${other.environment}, not ${definition.type}`);
+    refuse(
+      'TYPE_CONFLICT',
+      `${definition.flag_id} is of type ${other.type} in ${other.environment}, not ${definition.type}`,
+    );
   }
   await requireRoom(write, environment);
   const document = documentOf(write, definition, 1, write.now);
   const [row] = await write.tx.query<{ tag: string }>(
     `INSERT INTO flags (environment, flag_id, type, document, version, revision, created_at, updated_at, updated_by)
       VALUES ($1, $2, $3, $4, 1, $5::bigint, $6::timestamptz, $6::timestamptz, $7) RETURNING tag`,
-    [environment, definition.flag_id, definition.type, renderDocument(document), write.revision, write.now, write.actor],
+    [
+      environment,
+      definition.flag_id,
+      definition.type,
+      renderDocument(document),
+      write.revision,
+      write.now,
+      write.actor,
+    ],
   );
-  await record(write, document, { action: 'flag.create', archived: false, versionBefore: null, tagBefore: undefined, tagAfter: row?.tag });
+  await record(write, document, {
+    action: 'flag.create',
+    archived: false,
+    versionBefore: null,
+    tagBefore: undefined,
+    tagAfter: row?.tag,
+  });
   return reply(write.revision, document, 201);
 }
 
@@ -77,7 +99,8 @@ async function change(
   edit: (current: FlagDefinition) => Result<FlagDefinition>,
 ): Promise<Done> {
   const current = await findFlag(write, command);
-  if (current === undefined || current.archived || !carriesOne(current.document, keyTags)) return refuseUnknown(command);
+  if (current === undefined || current.archived || !carriesOne(current.document, keyTags))
+    return refuseUnknown(command);
   // The order of refusal: what is malformed (400) before the version (412) before what conflicts (409).
   const result = edit(current.document);
   if (!result.ok && result.code === 'INVALID_REQUEST') refuseIssues(result.code, result.issues);
@@ -89,18 +112,29 @@ async function change(
   return store(write, current, result.value, command.type, false);
 }
 
-async function archive(write: Write, command: Extract<FlagCommand, { readonly type: 'flag.archive' }>, keyTags: KeyTags): Promise<Done> {
+async function archive(
+  write: Write,
+  command: Extract<FlagCommand, { readonly type: 'flag.archive' }>,
+  keyTags: KeyTags,
+): Promise<Done> {
   const current = await findFlag(write, command);
-  if (current === undefined || current.archived || !carriesOne(current.document, keyTags)) return refuseUnknown(command);
+  if (current === undefined || current.archived || !carriesOne(current.document, keyTags))
+    return refuseUnknown(command);
   requireVersion(current, command.ifMatch);
   const dependents = await findDependents(write, command);
   if (dependents.length > 0) {
-    refuse('IN_USE', `${command.flagId} is a prerequisite of ${dependents.join(', ')}; change those first`, { dependents });
+    refuse('IN_USE', `${command.flagId} is a prerequisite of ${dependents.join(', ')}; change those first`, {
+      dependents,
+    });
   }
   return store(write, current, current.document, command.type, true);
 }
 
-async function restore(write: Write, command: Extract<FlagCommand, { readonly type: 'flag.restore' }>, keyTags: KeyTags): Promise<Done> {
+async function restore(
+  write: Write,
+  command: Extract<FlagCommand, { readonly type: 'flag.restore' }>,
+  keyTags: KeyTags,
+): Promise<Done> {
   const current = await findFlag(write, command);
   if (current === undefined || !carriesOne(current.document, keyTags)) return refuseUnknown(command);
   requireVersion(current, command.ifMatch);
@@ -111,15 +145,27 @@ async function restore(write: Write, command: Extract<FlagCommand, { readonly ty
 }
 
 /** Makes the next version of a flag that is there. */
-async function store(write: Write, current: StoredFlag, definition: FlagDefinition, action: string, archived: boolean): Promise<Done> {
+async function store(
+  write: Write,
+  current: StoredFlag,
+  definition: FlagDefinition,
+  action: string,
+  archived: boolean,
+): Promise<Done> {
   const document = documentOf(write, definition, current.version + 1, current.createdAt);
   const [row] = await write.tx.query<{ tag: string }>(
     `UPDATE flags SET document = $3, version = $4::bigint, revision = $5::bigint, tag = burgee_tag(),
         archived_at = CASE WHEN $6::boolean THEN $7::timestamptz END, updated_at = $7::timestamptz, updated_by = $8
       WHERE environment = $1 AND flag_id = $2 RETURNING tag`,
     [
-      document.environment, document.flag_id, renderDocument(document), document.version, write.revision,
-      archived, write.now, write.actor,
+      document.environment,
+      document.flag_id,
+      renderDocument(document),
+      document.version,
+      write.revision,
+      archived,
+      write.now,
+      write.actor,
     ],
   );
   await record(write, document, {
@@ -183,7 +229,8 @@ async function requireEnvironment(write: Write, environment: string): Promise<vo
   const known = isEnvironmentName(environment)
     ? await write.tx.query('SELECT 1 AS one FROM environments WHERE environment = $1', [environment])
     : [];
-  if (known.length === 0) refuse('ENVIRONMENT_NOT_FOUND', 'no environment has this name; GET /api/v1/environments lists them');
+  if (known.length === 0)
+    refuse('ENVIRONMENT_NOT_FOUND', 'no environment has this name; GET /api/v1/environments lists them');
 }
 
 async function requireRoom(write: Write, environment: string): Promise<void> {
@@ -192,7 +239,10 @@ async function requireRoom(write: Write, environment: string): Promise<void> {
     [environment],
   );
   if (Number(row?.live) >= limits.flagsPerEnvironmentMax) {
-    refuse('INVALID_REQUEST', `${environment} has ${limits.flagsPerEnvironmentMax} live flags, the most there may be; archive some`);
+    refuse(
+      'INVALID_REQUEST',
+      `${environment} has ${limits.flagsPerEnvironmentMax} live flags, the most there may be; archive some`,
+    );
   }
 }
 
@@ -204,7 +254,10 @@ interface FlagRow extends Record<string, unknown> {
 }
 
 /** The flag, archived or not. Refuses with ENVIRONMENT_NOT_FOUND before it looks. */
-async function findFlag(write: Write, { environment, flagId }: { readonly environment: string; readonly flagId: string }): Promise<StoredFlag | undefined> {
+async function findFlag(
+  write: Write,
+  { environment, flagId }: { readonly environment: string; readonly flagId: string },
+): Promise<StoredFlag | undefined> {
   await requireEnvironment(write, environment);
   if (!isFlagId(flagId)) return undefined;
   const [row] = await write.tx.query<FlagRow>(
@@ -215,7 +268,14 @@ async function findFlag(write: Write, { environment, flagId }: { readonly enviro
   const parsed = parseDocument(row.document ?? '');
   const document = parsed.ok ? parsed.value : await newestReadable(write, environment, flagId);
   const version = Number(row.version);
-  return { document, recovered: !parsed.ok, version, tag: unsigned(row.tag), archived: row.archived, createdAt: document.created_at };
+  return {
+    document,
+    recovered: !parsed.ok,
+    version,
+    tag: unsigned(row.tag),
+    archived: row.archived,
+    createdAt: document.created_at,
+  };
 }
 
 /** The newest version of a flag whose row cannot be read: the one that is served meanwhile, and edited. */
@@ -228,11 +288,17 @@ async function newestReadable(write: Write, environment: string, flagId: string)
     const parsed = parseDocument(row.document);
     if (parsed.ok) return parsed.value;
   }
-  return refuse('INTERNAL', `no stored version of ${flagId} in ${environment} can be read; it can only be repaired by SQL`);
+  return refuse(
+    'INTERNAL',
+    `no stored version of ${flagId} in ${environment} can be read; it can only be repaired by SQL`,
+  );
 }
 
 /** Live flags of the environment whose prerequisites name the flag. */
-async function findDependents(write: Write, { environment, flagId }: { readonly environment: string; readonly flagId: string }): Promise<string[]> {
+async function findDependents(
+  write: Write,
+  { environment, flagId }: { readonly environment: string; readonly flagId: string },
+): Promise<string[]> {
   const rows = await write.tx.query<{ flag_id: string; document: string }>(
     `SELECT flag_id, document FROM flags
       WHERE environment = $1 AND archived_at IS NULL AND flag_id <> $2 AND position($3 IN document) > 0 ORDER BY flag_id`,

@@ -53,7 +53,10 @@ export async function readReplay(write: Write, replay: Replay): Promise<Done | u
   );
   if (row === undefined) return undefined;
   if (row.fingerprint !== replay.fingerprint) {
-    refuse('IDEMPOTENCY_MISMATCH', 'this Idempotency-Key came with another method, address or body before; use a new one');
+    refuse(
+      'IDEMPOTENCY_MISMATCH',
+      'this Idempotency-Key came with another method, address or body before; use a new one',
+    );
   }
   const headers = JSON.parse(row.headers) as Record<string, string>;
   const body = row.body_sealed && replay.sealingKey !== undefined ? unseal(row.body, replay.sealingKey) : row.body;

@@ -2,7 +2,16 @@
 import { documentLimits } from '../core/document-limits.ts';
 import { isDateTime } from '../core/formats.ts';
 import { at as pathAt, report } from '../core/issues.ts';
-import { type Fields, own, readArray, readChoice, readObject, readText, type Reading, startReading } from '../core/reading.ts';
+import {
+  type Fields,
+  own,
+  type Reading,
+  readArray,
+  readChoice,
+  readObject,
+  readText,
+  startReading,
+} from '../core/reading.ts';
 import type { Grantor } from '../ipc/messages.ts';
 import { limits } from '../limits.ts';
 import { SCOPES } from './key-format.ts';
@@ -57,14 +66,16 @@ export function readRotateBody(body: unknown): { readonly overlapSeconds: number
   const fields = readObject(reading, body ?? {}, '', ['overlap_seconds']) ?? {};
   const overlap = own(fields, 'overlap_seconds') ?? OVERLAP_SECONDS_DEFAULT;
   const secondsMax = limits.rotationOverlapMsMax / 1000;
-  if (!isWhole(overlap, secondsMax)) report(reading.issues, 'overlap_seconds', `must be a whole number from 0 to ${secondsMax}`);
+  if (!isWhole(overlap, secondsMax))
+    report(reading.issues, 'overlap_seconds', `must be a whole number from 0 to ${secondsMax}`);
   if (reading.issues.length > 0) refuseIssues('INVALID_REQUEST', reading.issues);
   return { overlapSeconds: Number(overlap) };
 }
 
 function readScopes(reading: Reading, value: unknown): string[] {
-  const names = readArray(reading, value, 'scopes', SCOPES.length)
-    .map((scope, i) => readChoice(reading, scope, pathAt('scopes', i), SCOPES));
+  const names = readArray(reading, value, 'scopes', SCOPES.length).map((scope, i) =>
+    readChoice(reading, scope, pathAt('scopes', i), SCOPES),
+  );
   if (Array.isArray(value) && value.length === 0) report(reading.issues, 'scopes', 'must name at least one scope');
   return SCOPES.filter((scope) => names.includes(scope));
 }
@@ -74,14 +85,21 @@ function readNames(reading: Reading, fields: Fields, name: string, countMax: num
   const value = own(fields, name) ?? undefined;
   if (value === undefined) return undefined;
   const rule = { charsMin: 1, charsMax: documentLimits.tagCharsMax };
-  const names = readArray(reading, value, name, countMax).map((entry, i) => readText(reading, entry, pathAt(name, i), rule));
-  if (Array.isArray(value) && value.length === 0) report(reading.issues, name, 'must not be empty; leave it out for no bound');
+  const names = readArray(reading, value, name, countMax).map((entry, i) =>
+    readText(reading, entry, pathAt(name, i), rule),
+  );
+  if (Array.isArray(value) && value.length === 0)
+    report(reading.issues, name, 'must not be empty; leave it out for no bound');
   return [...new Set(names)];
 }
 
 function readRateLimit(reading: Reading, value: unknown): number {
   if (isWhole(value, limits.rateLimitMax)) return value;
-  report(reading.issues, 'rate_limit', `must be a whole number of requests a minute from 0 (no limit) to ${limits.rateLimitMax}`);
+  report(
+    reading.issues,
+    'rate_limit',
+    `must be a whole number of requests a minute from 0 (no limit) to ${limits.rateLimitMax}`,
+  );
   return 0;
 }
 

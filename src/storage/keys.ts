@@ -1,8 +1,8 @@
 // API keys: made, listed, revoked, rotated. A key hands on at most what it has: scopes, environments and tags.
 import type { Command, Grantor } from '../ipc/messages.ts';
 import { limits } from '../limits.ts';
-import { generateKey, generateKeyId, hashKey, rankOf, SCOPES } from './key-format.ts';
 import { type KeySettings, readKeyBody, readRotateBody } from './key-body.ts';
+import { generateKey, generateKeyId, hashKey, rankOf, SCOPES } from './key-format.ts';
 import type { Queryable } from './sql.ts';
 import { type Done, refuse, refuseIssues, timeText, unsigned, type Write } from './write.ts';
 
@@ -33,7 +33,10 @@ interface KeyRow extends KeyView, Record<string, unknown> {
 const COLUMNS = `key_id, name, scopes, environments, tags, rate_limit, ${timeText('expires_at')} AS expires_at, owner,
   ${timeText('created_at')} AS created_at, created_by, ${timeText('revoked_at')} AS revoked_at`;
 
-export async function runKeyWrite(write: Write, command: Exclude<KeyCommand, { readonly type: 'key.list' }>): Promise<Done> {
+export async function runKeyWrite(
+  write: Write,
+  command: Exclude<KeyCommand, { readonly type: 'key.list' }>,
+): Promise<Done> {
   switch (command.type) {
     case 'key.create':
       return create(write, command.grantor, command.body);
@@ -45,7 +48,10 @@ export async function runKeyWrite(write: Write, command: Exclude<KeyCommand, { r
 }
 
 /** Every key that the grantor could have made, revoked ones too, in order of key_id. */
-export async function listKeys(tx: Queryable, { grantor, cursor, limit }: Extract<KeyCommand, { readonly type: 'key.list' }>): Promise<string> {
+export async function listKeys(
+  tx: Queryable,
+  { grantor, cursor, limit }: Extract<KeyCommand, { readonly type: 'key.list' }>,
+): Promise<string> {
   const after = cursor === undefined ? '' : readCursor(cursor);
   const pageSize = Math.min(Math.max(1, Math.trunc(limit)), limits.listPageMax);
   const rows = await tx.query<KeyRow>(
@@ -56,7 +62,10 @@ export async function listKeys(tx: Queryable, { grantor, cursor, limit }: Extrac
   );
   const items = rows.slice(0, pageSize).map(viewOf);
   const last = rows.length > pageSize ? items.at(-1) : undefined;
-  return JSON.stringify({ items, next_cursor: last === undefined ? null : Buffer.from(last.key_id).toString('base64url') });
+  return JSON.stringify({
+    items,
+    next_cursor: last === undefined ? null : Buffer.from(last.key_id).toString('base64url'),
+  });
 }
 
 /** Inserts a key and notes the change. Its trigger is off: this transaction is the service's own. */
@@ -80,8 +89,18 @@ export async function insertKey(write: Write, settings: KeySettings, hash: strin
       VALUES ($1, $2, $3, $4::integer, $5::text[], $6::text[], $7::text[], $8, $9::bigint, $10::timestamptz, $11, $12::timestamptz)
       RETURNING tag`,
     [
-      view.key_id, hash, view.name, view.rate_limit, view.scopes, view.environments, view.tags, view.owner,
-      write.revision, view.created_at, view.created_by, view.expires_at,
+      view.key_id,
+      hash,
+      view.name,
+      view.rate_limit,
+      view.scopes,
+      view.environments,
+      view.tags,
+      view.owner,
+      write.revision,
+      view.created_at,
+      view.created_by,
+      view.expires_at,
     ],
   );
   note(write, view.key_id, 'key.create', undefined, row?.tag);
@@ -98,8 +117,10 @@ async function create(write: Write, grantor: Grantor, body: unknown): Promise<Do
     'SELECT count(*) AS total, coalesce(bool_or(key_hash = $1), false) AS taken FROM api_keys WHERE revoked_at IS NULL',
     [keyHash],
   );
-  if (taken?.taken === true) refuseIssues('INVALID_REQUEST', [{ path: 'hash', message: 'belongs to a key that is there already' }]);
-  if (Number(taken?.total) >= limits.keysMax) refuse('INVALID_REQUEST', `there are ${limits.keysMax} keys, the most there may be; revoke some`);
+  if (taken?.taken === true)
+    refuseIssues('INVALID_REQUEST', [{ path: 'hash', message: 'belongs to a key that is there already' }]);
+  if (Number(taken?.total) >= limits.keysMax)
+    refuse('INVALID_REQUEST', `there are ${limits.keysMax} keys, the most there may be; revoke some`);
   return issued(write, await insertKey(write, settings, keyHash), key, {});
 }
 
@@ -175,14 +196,19 @@ async function findKey(write: Write, grantor: Grantor, keyId: string): Promise<K
     ? []
     : await write.tx.query<KeyRow>(`SELECT ${COLUMNS}, tag FROM api_keys WHERE key_id = $1`, [keyId]);
   const [row] = rows;
-  if (row === undefined || !isWithin(grantor, row)) return refuse('KEY_NOT_FOUND', 'no key has this key_id; GET /api/v1/keys lists them');
+  if (row === undefined || !isWithin(grantor, row))
+    return refuse('KEY_NOT_FOUND', 'no key has this key_id; GET /api/v1/keys lists them');
   return row;
 }
 
 type Reach = Pick<KeyView, 'scopes' | 'environments' | 'tags'>;
 
 function isWithin(grantor: Grantor, key: Reach): boolean {
-  return rankOf(key.scopes) <= rankOf(grantor.scopes) && isSubset(key.environments, grantor.environments) && isSubset(key.tags, grantor.tags);
+  return (
+    rankOf(key.scopes) <= rankOf(grantor.scopes) &&
+    isSubset(key.environments, grantor.environments) &&
+    isSubset(key.tags, grantor.tags)
+  );
 }
 
 function requireWithin(grantor: Grantor, key: Reach): void {
@@ -190,9 +216,13 @@ function requireWithin(grantor: Grantor, key: Reach): void {
     refuse('SCOPE_REQUIRED', `a key makes only keys within its own scopes: ${grantor.scopes.join(', ')}`);
   }
   if (!isSubset(key.environments, grantor.environments)) {
-    refuse('ENVIRONMENT_FORBIDDEN', `a key makes only keys within its own environments: ${grantor.environments?.join(', ')}`);
+    refuse(
+      'ENVIRONMENT_FORBIDDEN',
+      `a key makes only keys within its own environments: ${grantor.environments?.join(', ')}`,
+    );
   }
-  if (!isSubset(key.tags, grantor.tags)) refuse('SCOPE_REQUIRED', `a key makes only keys within its own tags: ${grantor.tags?.join(', ')}`);
+  if (!isSubset(key.tags, grantor.tags))
+    refuse('SCOPE_REQUIRED', `a key makes only keys within its own tags: ${grantor.tags?.join(', ')}`);
 }
 
 /** null is everything, and so is a bound that is undefined. */
@@ -219,20 +249,58 @@ function highestOf(scopes: readonly string[]): (typeof SCOPES)[number] {
   return SCOPES[rankOf(scopes) - 1] ?? 'evaluate';
 }
 
-function note(write: Write, id: string, action: string, tagBefore: string | undefined, tagAfter: string | undefined): void {
+function note(
+  write: Write,
+  id: string,
+  action: string,
+  tagBefore: string | undefined,
+  tagAfter: string | undefined,
+): void {
   const tag = (text: string | undefined): bigint | undefined => (text === undefined ? undefined : unsigned(text));
   write.changes.push({
-    kind: 'key', environment: '', id, action, tagBefore: tag(tagBefore), tagAfter: tag(tagAfter), versionBefore: null, versionAfter: null,
+    kind: 'key',
+    environment: '',
+    id,
+    action,
+    tagBefore: tag(tagBefore),
+    tagAfter: tag(tagAfter),
+    versionBefore: null,
+    versionAfter: null,
   });
 }
 
 function viewOf(row: KeyRow): KeyView {
-  const { key_id, name, scopes, environments, tags, rate_limit, expires_at, owner, created_at, created_by, revoked_at } = row;
-  return { key_id, name, scopes, environments, tags, rate_limit, expires_at, owner, created_at, created_by, revoked_at };
+  const {
+    key_id,
+    name,
+    scopes,
+    environments,
+    tags,
+    rate_limit,
+    expires_at,
+    owner,
+    created_at,
+    created_by,
+    revoked_at,
+  } = row;
+  return {
+    key_id,
+    name,
+    scopes,
+    environments,
+    tags,
+    rate_limit,
+    expires_at,
+    owner,
+    created_at,
+    created_by,
+    revoked_at,
+  };
 }
 
 function readCursor(cursor: string): string {
   const text = Buffer.from(cursor, 'base64url').toString();
-  if (text === '' || text.includes('\u0000')) refuseIssues('INVALID_REQUEST', [{ path: 'cursor', message: 'is not a cursor of this list' }]);
+  if (text === '' || text.includes('\u0000'))
+    refuseIssues('INVALID_REQUEST', [{ path: 'cursor', message: 'is not a cursor of this list' }]);
   return text;
 }

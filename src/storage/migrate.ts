@@ -1,7 +1,7 @@
 // Brings the database to this version's schema: migrations/NNN_name.sql in order, forward only, each in a transaction
 // of its own under one advisory lock, so that nodes that start together take turns.
 import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Queryable, Sql } from './sql.ts';
 
 /** "burgee" in bytes: the advisory lock of migrations and of the first key. */
@@ -40,7 +40,9 @@ async function apply(tx: Queryable, name: string, text: string): Promise<boolean
   const [before] = await tx.query<{ sha256: string }>('SELECT sha256 FROM schema_migrations WHERE name = $1', [name]);
   if (before?.sha256 === sha256) return false;
   if (before !== undefined) {
-    throw new Error(`migration ${name} was edited after it was applied; restore the file and add a new migration instead`);
+    throw new Error(
+      `migration ${name} was edited after it was applied; restore the file and add a new migration instead`,
+    );
   }
   await tx.query(text);
   await tx.query('INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)', [name, sha256]);

@@ -9,7 +9,12 @@ export interface ThreadStart {
 }
 
 export type ToThread =
-  | { readonly type: 'statement'; readonly id: number; readonly text: string; readonly values: readonly SqlValue[] | undefined }
+  | {
+      readonly type: 'statement';
+      readonly id: number;
+      readonly text: string;
+      readonly values: readonly SqlValue[] | undefined;
+    }
   /** Checkpoint and vacuum where due. Never sent inside a transaction. */
   | { readonly type: 'upkeep'; readonly id: number; readonly vacuum: string | undefined }
   | { readonly type: 'close'; readonly id: number };

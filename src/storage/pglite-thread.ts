@@ -115,7 +115,11 @@ async function perform(message: ToThread, { pg, files }: Database): Promise<Reco
   }
 }
 
-async function statement(pg: PGlite, text: string, values: readonly SqlValue[] | undefined): Promise<Record<string, unknown>[]> {
+async function statement(
+  pg: PGlite,
+  text: string,
+  values: readonly SqlValue[] | undefined,
+): Promise<Record<string, unknown>[]> {
   if (values === undefined) {
     const results = await pg.exec(text);
     return (results.at(-1)?.rows ?? []) as Record<string, unknown>[];

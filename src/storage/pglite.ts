@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { FromThread, ThreadStart, ToThread } from './pglite-messages.ts';
-import { OutcomeUnknown, SqlError, StorageUnavailable, type Queryable, type Sql, type SqlValue } from './sql.ts';
+import { OutcomeUnknown, type Queryable, type Sql, SqlError, type SqlValue, StorageUnavailable } from './sql.ts';
 
 /** A statement without an answer for so long is taken for a hung thread, which is then ended. */
 const STATEMENT_MS_MAX = 60_000;
@@ -12,7 +12,16 @@ const CLOSE_MS_MAX = 10_000;
 const UPKEEP_WAL_BYTES = 8 * 1024 * 1024;
 /** Single-user PostgreSQL has no autovacuum: after so many commits the next of these tables is vacuumed. */
 const VACUUM_COMMITS = 1_000;
-const VACUUM_TABLES = ['store', 'environments', 'flags', 'api_keys', 'idempotency', 'changes', 'audit', 'flag_versions'];
+const VACUUM_TABLES = [
+  'store',
+  'environments',
+  'flags',
+  'api_keys',
+  'idempotency',
+  'changes',
+  'audit',
+  'flag_versions',
+];
 
 export interface PgliteOptions {
   /** The service's data directory; the database lives in `pg` below it. Whoever opens it must be its only owner. */
@@ -86,9 +95,12 @@ export async function openPglite(options: PgliteOptions): Promise<Sql> {
       commits = 0;
     }
     // Its failure is no one's: the next statement meets what is wrong with the thread.
-    void queue.run(() => thread.send({ type: 'upkeep', vacuum }, unavailable)).catch(() => {}).finally(() => {
-      upkeepQueued = false;
-    });
+    void queue
+      .run(() => thread.send({ type: 'upkeep', vacuum }, unavailable))
+      .catch(() => {})
+      .finally(() => {
+        upkeepQueued = false;
+      });
   }
 
   return {
@@ -248,7 +260,9 @@ async function startThread({ dataDir, durable = true, onProgress, onClosed }: Pg
 
   const failure = await open;
   if (failure !== undefined) {
-    throw new StorageUnavailable(`the embedded database in ${dataDir} cannot be opened: ${failure.message}`, { cause: failure });
+    throw new StorageUnavailable(`the embedded database in ${dataDir} cannot be opened: ${failure.message}`, {
+      cause: failure,
+    });
   }
   return {
     get walBytes() {

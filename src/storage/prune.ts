@@ -9,7 +9,14 @@ const CHANGES_KEPT_REVISIONS = 100_000;
 const ROWS_PER_TURN = 5_000;
 
 /** One turn. Cheap when nothing is due: two looks at the low end of an index. */
-export function prune(sql: Sql, at: Date, kept: { readonly ms: number; readonly revisions: number } = { ms: CHANGES_KEPT_MS, revisions: CHANGES_KEPT_REVISIONS }): Promise<void> {
+export function prune(
+  sql: Sql,
+  at: Date,
+  kept: { readonly ms: number; readonly revisions: number } = {
+    ms: CHANGES_KEPT_MS,
+    revisions: CHANGES_KEPT_REVISIONS,
+  },
+): Promise<void> {
   return sql.transaction(async (tx) => {
     await tx.query("SELECT set_config('lock_timeout', '2s', true)");
     const [oldest] = await tx.query<{ upto: string | null }>(

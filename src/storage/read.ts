@@ -1,7 +1,14 @@
 // What the sync loop reads: head, everything, or what changed; each in one consistent look. A row that cannot be read
 // never throws: the newest stored version that can be is sent in its place, so that one bad row harms one flag at most.
 import { parseDocument } from '../core/document.ts';
-import type { DeltaContent, ItemAddress, ItemKind, SnapshotContent, SnapshotHead, SnapshotItem } from '../snapshot/item.ts';
+import type {
+  DeltaContent,
+  ItemAddress,
+  ItemKind,
+  SnapshotContent,
+  SnapshotHead,
+  SnapshotItem,
+} from '../snapshot/item.ts';
 import type { Queryable, Sql } from './sql.ts';
 import type { EnvironmentItem, KeyItem } from './store.ts';
 import { timeText, unsigned } from './write.ts';
@@ -12,7 +19,12 @@ const ROWS_PER_TURN = 200;
 const VERSIONS_BACK_MAX = 100;
 
 /** Said once for each flag whose row cannot be read. */
-export type OnQuarantine = (flag: { readonly environment: string; readonly id: string; readonly problem: string; readonly version: number | undefined }) => void;
+export type OnQuarantine = (flag: {
+  readonly environment: string;
+  readonly id: string;
+  readonly problem: string;
+  readonly version: number | undefined;
+}) => void;
 
 interface HeadRow extends Record<string, unknown> {
   readonly epoch: string;
@@ -51,7 +63,9 @@ export function readSince(sql: Sql, revision: number, onQuarantine: OnQuarantine
     if (revision < Number(row.changes_pruned_to) || revision > head.revision) return undefined;
     const puts: SnapshotItem[] = [];
     const removes: ItemAddress[] = [];
-    const changed = await tx.query<{ kind: string }>('SELECT DISTINCT kind FROM changes WHERE revision > $1::bigint', [revision]);
+    const changed = await tx.query<{ kind: string }>('SELECT DISTINCT kind FROM changes WHERE revision > $1::bigint', [
+      revision,
+    ]);
     for (const kind of KINDS) {
       if (!changed.some((change) => change.kind === kind)) continue;
       for (const [i, item] of (await readChanged(tx, kind, revision)).entries()) {
@@ -68,7 +82,9 @@ const KINDS = ['environment', 'flag', 'key'] as const satisfies readonly ItemKin
 type StoredKind = (typeof KINDS)[number];
 
 /** For each kind: its live rows, how they are addressed, and what an item needs of them. */
-const SOURCES: Readonly<Record<StoredKind, { readonly live: string; readonly address: string; readonly columns: string }>> = {
+const SOURCES: Readonly<
+  Record<StoredKind, { readonly live: string; readonly address: string; readonly columns: string }>
+> = {
   environment: {
     live: 'environments AS item',
     address: `item.environment = changed.id`,
@@ -112,12 +128,26 @@ function readChanged(tx: Queryable, kind: StoredKind, revision: number): Promise
   );
 }
 
-async function toItem(tx: Queryable, kind: StoredKind, row: ItemRow, onQuarantine: OnQuarantine): Promise<SnapshotItem> {
+async function toItem(
+  tx: Queryable,
+  kind: StoredKind,
+  row: ItemRow,
+  onQuarantine: OnQuarantine,
+): Promise<SnapshotItem> {
   const json =
     kind === 'flag'
       ? await readableDocument(tx, row as ItemRow & FlagColumns, onQuarantine)
-      : JSON.stringify(kind === 'key' ? keyItem(row as ItemRow & KeyColumns) : environmentItem(row as ItemRow & EnvironmentColumns));
-  return { kind, environment: row.environment, id: row.id, revision: Number(row.revision), tag: unsigned(row.tag), json };
+      : JSON.stringify(
+          kind === 'key' ? keyItem(row as ItemRow & KeyColumns) : environmentItem(row as ItemRow & EnvironmentColumns),
+        );
+  return {
+    kind,
+    environment: row.environment,
+    id: row.id,
+    revision: Number(row.revision),
+    tag: unsigned(row.tag),
+    json,
+  };
 }
 
 interface FlagColumns {
@@ -126,7 +156,11 @@ interface FlagColumns {
 }
 
 /** The row's document, or the newest version that can be read, or else the document as it is: compiling answers for it. */
-async function readableDocument(tx: Queryable, row: ItemRow & FlagColumns, onQuarantine: OnQuarantine): Promise<string> {
+async function readableDocument(
+  tx: Queryable,
+  row: ItemRow & FlagColumns,
+  onQuarantine: OnQuarantine,
+): Promise<string> {
   const problem = problemOf(row.document, row);
   if (problem === undefined) return row.document;
   const versions = await tx.query<{ version: string; document: string }>(
@@ -134,7 +168,12 @@ async function readableDocument(tx: Queryable, row: ItemRow & FlagColumns, onQua
     [row.environment, row.id],
   );
   const readable = versions.find((version) => problemOf(version.document, row) === undefined);
-  onQuarantine({ environment: row.environment, id: row.id, problem, version: readable === undefined ? undefined : Number(readable.version) });
+  onQuarantine({
+    environment: row.environment,
+    id: row.id,
+    problem,
+    version: readable === undefined ? undefined : Number(readable.version),
+  });
   return readable?.document ?? row.document;
 }
 
@@ -165,13 +204,24 @@ interface EnvironmentColumns {
 function environmentItem(row: ItemRow & EnvironmentColumns): EnvironmentItem {
   const { id: environment, description, created_at, updated_at, updated_by } = row;
   const policy = readPolicy(row.policy);
-  return { environment, description, policy, version: Number(row.version), revision: Number(row.revision), created_at, updated_at, updated_by };
+  return {
+    environment,
+    description,
+    policy,
+    version: Number(row.version),
+    revision: Number(row.revision),
+    created_at,
+    updated_at,
+    updated_by,
+  };
 }
 
 function readPolicy(json: string): EnvironmentItem['policy'] {
   try {
     const policy: unknown = JSON.parse(json);
-    return typeof policy === 'object' && policy !== null && !Array.isArray(policy) ? (policy as EnvironmentItem['policy']) : {};
+    return typeof policy === 'object' && policy !== null && !Array.isArray(policy)
+      ? (policy as EnvironmentItem['policy'])
+      : {};
   } catch {
     return {};
   }

@@ -36,7 +36,11 @@ export function createStore(sql: Sql, options: StoreOptions = {}): Store {
     const { actor, idempotency } = request;
     const mark = idempotency === undefined ? undefined : JSON.stringify([actor, idempotency.key]);
     if (mark !== undefined && running.has(mark)) {
-      return { ok: false, code: 'IDEMPOTENCY_RUNNING', detail: 'wait for its reply, then repeat the request to see it again' };
+      return {
+        ok: false,
+        code: 'IDEMPOTENCY_RUNNING',
+        detail: 'wait for its reply, then repeat the request to see it again',
+      };
     }
     if (mark !== undefined) running.add(mark);
     try {

@@ -27,7 +27,10 @@ export function refuse(code: ErrorCode, detail: string, more: Pick<Failed, 'issu
 /** INVALID_REQUEST and its like: the first issue is the detail. */
 export function refuseIssues(code: ErrorCode, issues: readonly Issue[]): never {
   const [first] = issues;
-  const detail = first === undefined ? 'the request is not valid' : [first.path, first.message].filter((part) => part !== '').join(': ');
+  const detail =
+    first === undefined
+      ? 'the request is not valid'
+      : [first.path, first.message].filter((part) => part !== '').join(': ');
   return refuse(code, detail, { issues });
 }
 
@@ -152,4 +155,3 @@ export function timeText(column: string): string {
 export function sha256Hex(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
-

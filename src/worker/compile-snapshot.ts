@@ -2,12 +2,12 @@
 // everything, a delta only what changed; both in slices. The result is swapped in by the holder.
 import { compileFlag } from '../core/compile.ts';
 import type { CompiledFlag } from '../core/compiled.ts';
-import { toggle, type Sums } from '../snapshot/checksum.ts';
+import { type Sums, toggle } from '../snapshot/checksum.ts';
 import type { Envelope } from '../snapshot/encoding.ts';
 import type { ItemAddress, SnapshotItem } from '../snapshot/item.ts';
 import { addressOf, mismatch } from '../snapshot/state.ts';
-import { compileKey } from './serving-key.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from './serving.ts';
+import { compileKey } from './serving-key.ts';
 import { createSlices, type Slices } from './slices.ts';
 
 /** A serving snapshot with what is needed to take the next delta. */
@@ -19,7 +19,9 @@ export interface HeldSnapshot {
   readonly keysById: Map<string, ServingKey>;
 }
 
-export type Compiled = { readonly ok: true; readonly held: HeldSnapshot } | { readonly ok: false; readonly reason: string };
+export type Compiled =
+  | { readonly ok: true; readonly held: HeldSnapshot }
+  | { readonly ok: false; readonly reason: string };
 
 export async function compileSnapshot(envelope: Envelope): Promise<Compiled> {
   const slices = createSlices();
@@ -76,7 +78,8 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope): Prom
     toggleOut(sums, base.tags, put);
     toggle(sums, put.kind, put.tag);
     if (put.kind === 'environment') deltaOf(environmentDeltas, put.id).json = put.json;
-    else if (put.kind === 'flag') deltaOf(environmentDeltas, put.environment).flags.set(put.id, compileFlag(put.json, put));
+    else if (put.kind === 'flag')
+      deltaOf(environmentDeltas, put.environment).flags.set(put.id, compileFlag(put.json, put));
     else if (put.kind === 'key') keys.set(put.id, compileKey(put.json));
     await slices.pause();
   }
@@ -100,7 +103,10 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope): Prom
 }
 
 async function applyEnvironments(
-  serving: ServingSnapshot, deltas: ReadonlyMap<string, EnvironmentDelta>, changedAt: Readonly<Record<string, number>>, slices: Slices,
+  serving: ServingSnapshot,
+  deltas: ReadonlyMap<string, EnvironmentDelta>,
+  changedAt: Readonly<Record<string, number>>,
+  slices: Slices,
 ): Promise<ReadonlyMap<string, ServingEnvironment>> {
   if (deltas.size === 0) return serving.environments;
   const environments = new Map(serving.environments);
@@ -120,7 +126,9 @@ async function applyEnvironments(
 
 /** A new map in order of flag_id: one walk over the old one, with what changed replaced, dropped or slipped in. */
 async function mergeInOrder(
-  old: ReadonlyMap<string, CompiledFlag>, changed: ReadonlyMap<string, CompiledFlag | undefined>, slices: Slices,
+  old: ReadonlyMap<string, CompiledFlag>,
+  changed: ReadonlyMap<string, CompiledFlag | undefined>,
+  slices: Slices,
 ): Promise<ReadonlyMap<string, CompiledFlag>> {
   const added = [...changed.values()].filter((flag) => flag !== undefined && !old.has(flag.flagId)) as CompiledFlag[];
   added.sort((a, b) => (a.flagId < b.flagId ? -1 : 1));
@@ -143,7 +151,9 @@ async function mergeInOrder(
 }
 
 async function applyKeys(
-  base: HeldSnapshot, changed: ReadonlyMap<string, ServingKey | undefined>, slices: Slices,
+  base: HeldSnapshot,
+  changed: ReadonlyMap<string, ServingKey | undefined>,
+  slices: Slices,
 ): Promise<ReadonlyMap<string, ServingKey>> {
   if (changed.size === 0) return base.serving.keysByHash;
   const keysByHash = new Map(base.serving.keysByHash);

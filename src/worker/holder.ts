@@ -3,7 +3,7 @@
 import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
 import type { HashBytes } from '../snapshot/checksum.ts';
 import { openEnvelope } from '../snapshot/encoding.ts';
-import { compileDelta, compileSnapshot, type Compiled, type HeldSnapshot } from './compile-snapshot.ts';
+import { type Compiled, compileDelta, compileSnapshot, type HeldSnapshot } from './compile-snapshot.ts';
 import type { SnapshotHolder } from './serving.ts';
 import { createSlices } from './slices.ts';
 
@@ -39,7 +39,10 @@ export function createHolder(deps: {
     const compiled = await verifyAndCompile(message.bytes);
     if (compiled === undefined) return;
     if (!compiled.ok) {
-      deps.warn({ reason: compiled.reason, revision: held?.serving.revision ?? 0 }, 'snapshot refused; asked for a whole one');
+      deps.warn(
+        { reason: compiled.reason, revision: held?.serving.revision ?? 0 },
+        'snapshot refused; asked for a whole one',
+      );
       deps.send({ type: 'resend', revision: held?.serving.revision ?? 0, reason: compiled.reason });
       return;
     }

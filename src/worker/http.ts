@@ -39,16 +39,26 @@ export function createHttp(deps: HttpDeps): Http {
   const auth = createAuth();
   const run = createRunCommand(deps.link);
   const keyed: KeyedHandlers = {
-    ...createEvaluationHandlers(deps.hash), ...createFlagHandlers(run), ...createEnvironmentHandlers(run), ...createKeyHandlers(run),
+    ...createEvaluationHandlers(deps.hash),
+    ...createFlagHandlers(run),
+    ...createEnvironmentHandlers(run),
+    ...createKeyHandlers(run),
   };
   const open: OpenHandlers = {
-    ...createServiceHandlers(deps, state, JSON.stringify(makeOpenApi(deps.build.version))), ...createDocsHandlers(),
+    ...createServiceHandlers(deps, state, JSON.stringify(makeOpenApi(deps.build.version))),
+    ...createDocsHandlers(),
   };
   const deliver = createDeliver(deps, cors);
   const pipeline = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
   const routeIndex = routes.findIndex(({ operationId }) => operationId === 'evaluateFlag');
   const evaluateGet = createEvaluateGet({
-    http: deps, auth, hash: deps.hash, pipeline, corsEnabled: cors.enabled, routeIndex, routeLabel: routeLabels[routeIndex] ?? '',
+    http: deps,
+    auth,
+    hash: deps.hash,
+    pipeline,
+    corsEnabled: cors.enabled,
+    routeIndex,
+    routeLabel: routeLabels[routeIndex] ?? '',
   });
   let transport: Transport | undefined;
   let drained: Promise<void> | undefined;

@@ -1,7 +1,7 @@
 // Wires a worker: HTTP in front, one snapshot in memory, the local socket to the primary behind. It holds no database
 // connection and no credentials, and serves on when everything behind it is gone.
 import cluster from 'node:cluster';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { routeLabels } from '../api/routes.ts';
 import { buildInfo } from '../build-info.ts';
 import { loadConfig } from '../config.ts';
 import type { ToWorker } from '../ipc/messages.ts';
@@ -12,15 +12,13 @@ import { holdWorkerPort } from '../run/port-owner.ts';
 import { ownIdentity } from '../run/process-identity.ts';
 import { openRunDir } from '../run/run-dir.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
+import { startHeartbeat } from './heartbeat.ts';
 import { createHolder } from './holder.ts';
 import { createHttp } from './http.ts';
 import { createLimiter } from './limiter.ts';
 import { createPrimaryLink } from './primary-link.ts';
 import type { SnapshotHolder } from './serving.ts';
 import { createTallies, type Tallies } from './tallies.ts';
-import { routeLabels } from '../api/routes.ts';
-
-const BEAT_MS = 250;
 
 /** Resolves when the worker listens. It ends by itself: drained, orphaned for too long, or by a bug. */
 export async function runWorker(slot: number): Promise<void> {
@@ -37,8 +35,15 @@ export async function runWorker(slot: number): Promise<void> {
   const link = createPrimaryLink({
     socketPath: () => runDir.socketPath(),
     hello: () => ({
-      type: 'hello', role: 'worker', pid: process.pid, startTime: identity.startTime, slot, build,
-      epoch: holder.current?.epoch ?? '', revision: holder.current?.revision ?? 0, leases: limiter.uses(),
+      type: 'hello',
+      role: 'worker',
+      pid: process.pid,
+      startTime: identity.startTime,
+      slot,
+      build,
+      epoch: holder.current?.epoch ?? '',
+      revision: holder.current?.revision ?? 0,
+      leases: limiter.uses(),
     }),
     receive,
     onConnected() {
@@ -47,7 +52,10 @@ export async function runWorker(slot: number): Promise<void> {
     },
     onLost() {
       if (config.orphanTimeoutMs > 0) {
-        orphanTimer = setTimeout(() => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0), config.orphanTimeoutMs);
+        orphanTimer = setTimeout(
+          () => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0),
+          config.orphanTimeoutMs,
+        );
       }
     },
     warn,
@@ -69,7 +77,14 @@ export async function runWorker(slot: number): Promise<void> {
   link.onLease((lease) => limiter.receive(lease));
   const tallies = createTallies(routeLabels);
   const http = createHttp({
-    holder, link, limiter, tallies, logger, config, build: { version, build }, hash: hashUser,
+    holder,
+    link,
+    limiter,
+    tallies,
+    logger,
+    config,
+    build: { version, build },
+    hash: hashUser,
     accessLog: createAccessLog(logger, config.accessLog),
     ownMetrics: () => renderOwnMetrics(tallies, holder),
   });
@@ -90,6 +105,8 @@ export async function runWorker(slot: number): Promise<void> {
     logger.info({ why, deadlineMs }, 'draining');
     setTimeout(() => process.exit(0), deadlineMs);
     await http.drain(delayMs);
+    // What it holds of rate limits goes to the others.
+    limiter.close();
     process.exit(0);
   }
 
@@ -101,18 +118,7 @@ export async function runWorker(slot: number): Promise<void> {
   }
 
   link.start();
-  const loopDelay = monitorEventLoopDelay({ resolution: 20 });
-  loopDelay.enable();
-  setInterval(() => {
-    const revision = holder.current?.revision ?? 0;
-    link.send({ type: 'beat', revision, leases: limiter.changedUses() });
-    tallies.gauge('burgee_worker_snapshot_revision', revision);
-    tallies.gauge('burgee_worker_snapshot_stale_seconds', holder.staleSeconds());
-    tallies.gauge('burgee_worker_resident_memory_bytes', process.memoryUsage.rss());
-    tallies.gauge('burgee_worker_event_loop_delay_seconds', loopDelay.max / 1e9);
-    loopDelay.reset();
-    link.send({ type: 'tally', report: tallies.report() });
-  }, BEAT_MS);
+  startHeartbeat({ link, holder, limiter, tallies });
 
   await holder.first;
   await holdWorkerPort(config.port, runDir.dataDir);
@@ -127,7 +133,11 @@ async function renderOwnMetrics(tallies: Tallies, holder: SnapshotHolder): Promi
   const own = createNodeMetrics();
   own.receive(String(process.pid), tallies.report());
   return own.text({
-    revision: holder.current?.revision ?? 0, staleSeconds: holder.staleSeconds(), workers: 1, workerRestarts: 0, quarantinedFlags: 0,
+    revision: holder.current?.revision ?? 0,
+    staleSeconds: holder.staleSeconds(),
+    workers: 1,
+    workerRestarts: 0,
+    quarantinedFlags: 0,
   });
 }
 

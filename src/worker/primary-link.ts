@@ -11,11 +11,15 @@ const COMMAND_MS_MAX = 10_000;
 const METRICS_MS_MAX = 1000;
 
 const NO_PRIMARY: CommandOutcome = {
-  ok: false, code: 'STORAGE_UNAVAILABLE', detail: 'The primary process is restarting; nothing was written. Try again shortly.',
+  ok: false,
+  code: 'STORAGE_UNAVAILABLE',
+  detail: 'The primary process is restarting; nothing was written. Try again shortly.',
 };
 const NO_ANSWER: CommandOutcome = {
-  ok: false, code: 'OUTCOME_UNKNOWN',
-  detail: 'The answer did not arrive, so the write may or may not have happened. Repeat it with the same Idempotency-Key.',
+  ok: false,
+  code: 'OUTCOME_UNKNOWN',
+  detail:
+    'The answer did not arrive, so the write may or may not have happened. Repeat it with the same Idempotency-Key.',
 };
 
 export interface DialledLink extends PrimaryLink {
@@ -84,10 +88,17 @@ export function createPrimaryLink(deps: {
 
   function take(message: ToWorker): void {
     switch (message.type) {
-      case 'outcome': commands.get(message.id)?.(message.outcome); break;
-      case 'metrics': metrics.get(message.id)?.(message.text); break;
-      case 'lease': receiveLease(message.lease); break;
-      default: deps.receive(message);
+      case 'outcome':
+        commands.get(message.id)?.(message.outcome);
+        break;
+      case 'metrics':
+        metrics.get(message.id)?.(message.text);
+        break;
+      case 'lease':
+        receiveLease(message.lease);
+        break;
+      default:
+        deps.receive(message);
     }
   }
 
@@ -96,7 +107,13 @@ export function createPrimaryLink(deps: {
   }
 
   /** Sends and waits for the answer with this id; `fallback` after `timeoutMs`. */
-  function ask<T>(pending: Map<number, (answer: T) => void>, id: number, message: ToPrimary, timeoutMs: number, fallback: T): Promise<T> {
+  function ask<T>(
+    pending: Map<number, (answer: T) => void>,
+    id: number,
+    message: ToPrimary,
+    timeoutMs: number,
+    fallback: T,
+  ): Promise<T> {
     return new Promise((resolve) => {
       const settle = (answer: T): void => {
         clearTimeout(timer);

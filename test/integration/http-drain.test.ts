@@ -1,12 +1,14 @@
 // How a worker stops: nothing that was asked goes unanswered.
 import { connect } from 'node:net';
-import { test, type Test } from 'tap';
-import { makeFlag, makeKey, makeSnapshot, sendRaw, startServing, type Serving } from '../support/serving.ts';
+import { type Test, test } from 'tap';
+import { makeFlag, makeKey, makeSnapshot, type Serving, sendRaw, startServing } from '../support/serving.ts';
 
 const KEY = 'write-key-of-32-characters-00000';
 
 async function start(t: Test): Promise<Serving> {
-  const serving = await startServing(makeSnapshot(3, [makeFlag({ flag_id: 'a' })], [makeKey({ raw: KEY, scope: 'write' })]));
+  const serving = await startServing(
+    makeSnapshot(3, [makeFlag({ flag_id: 'a' })], [makeKey({ raw: KEY, scope: 'write' })]),
+  );
   t.teardown(() => serving.http.close());
   return serving;
 }
@@ -18,10 +20,11 @@ async function keep(serving: Serving): Promise<{ ask(): Promise<string>; readonl
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   return {
     closed,
-    ask: () => new Promise((resolve) => {
-      socket.once('data', (chunk: Buffer) => resolve(chunk.toString()));
-      socket.write(`GET /api/v1/flags/a/evaluate?user_id=u HTTP/1.1\r\nHost: x\r\nX-API-Key: ${KEY}\r\n\r\n`);
-    }),
+    ask: () =>
+      new Promise((resolve) => {
+        socket.once('data', (chunk: Buffer) => resolve(chunk.toString()));
+        socket.write(`GET /api/v1/flags/a/evaluate?user_id=u HTTP/1.1\r\nHost: x\r\nX-API-Key: ${KEY}\r\n\r\n`);
+      }),
   };
 }
 
@@ -41,12 +44,17 @@ test('what is in flight is waited for', async (t) => {
   const serving = await start(t);
   let finish = (): void => {};
   const begun = new Promise<void>((begin) => {
-    serving.command = () => new Promise((resolve) => {
-      finish = () => resolve({ ok: true, status: 201, headers: {}, body: '{}', revision: 4 });
-      begin();
-    });
+    serving.command = () =>
+      new Promise((resolve) => {
+        finish = () => resolve({ ok: true, status: 201, headers: {}, body: '{}', revision: 4 });
+        begin();
+      });
   });
-  const write = fetch(`${serving.url}/flags`, { method: 'POST', headers: { 'x-api-key': KEY, 'content-type': 'application/json' }, body: '{"flag_id":"n"}' });
+  const write = fetch(`${serving.url}/flags`, {
+    method: 'POST',
+    headers: { 'x-api-key': KEY, 'content-type': 'application/json' },
+    body: '{"flag_id":"n"}',
+  });
   await begun;
   let drained = false;
   const drain = serving.http.drain(0).then(() => (drained = true));

@@ -1,14 +1,21 @@
 // Walks the route table: every route, with every kind of key, in the right, a wrong and no environment.
 import { test } from 'tap';
-import { routes, type Route } from '../../src/api/routes.ts';
+import { type Route, routes } from '../../src/api/routes.ts';
 import { makeFlag, makeKey, makeSnapshot, startServing } from '../support/serving.ts';
 
 const SCOPES = ['evaluate', 'read', 'write', 'admin'] as const;
 const BINDINGS = { unbound: undefined, one: ['prod'], several: ['prod', 'dev'] } as const;
 const ENVIRONMENTS = { right: 'prod', wrong: 'staging', unknown: 'nowhere', none: undefined } as const;
 const BODIES: Readonly<Record<string, object>> = {
-  evaluateFlagWithBody: { user_id: 'u' }, evaluateBatch: { contexts: [{ user_id: 'u' }] }, createFlag: { flag_id: 'new' }, replaceFlag: { enabled: true },
-  patchFlag: { enabled: true }, createEnvironment: { environment: 'prod' }, createKey: { name: 'n' }, rotateKey: {}, restoreFlag: {},
+  evaluateFlagWithBody: { user_id: 'u' },
+  evaluateBatch: { contexts: [{ user_id: 'u' }] },
+  createFlag: { flag_id: 'new' },
+  replaceFlag: { enabled: true },
+  patchFlag: { enabled: true },
+  createEnvironment: { environment: 'prod' },
+  createKey: { name: 'n' },
+  rotateKey: {},
+  restoreFlag: {},
 };
 
 interface Case {
@@ -39,7 +46,8 @@ function* cases(): Generator<Case> {
         for (const environment of Object.keys(ENVIRONMENTS) as (keyof typeof ENVIRONMENTS)[]) {
           if (route.environment === 'none' && environment !== 'none') continue;
           yield { route, scope, binding, environment, inBody: false };
-          if (route.environment === 'body' && environment !== 'none') yield { route, scope, binding, environment, inBody: true };
+          if (route.environment === 'body' && environment !== 'none')
+            yield { route, scope, binding, environment, inBody: true };
         }
       }
     }
@@ -47,12 +55,22 @@ function* cases(): Generator<Case> {
 }
 
 test('every route x every kind of key x right, wrong and no environment', async (t) => {
-  const keys = SCOPES.flatMap((scope) => (Object.keys(BINDINGS) as (keyof typeof BINDINGS)[]).map((binding) => {
-    const environments = BINDINGS[binding];
-    return makeKey({ raw: `${scope}-${binding}`, scope, ...(environments === undefined ? {} : { environments }) });
-  }));
-  const flags = ['prod', 'staging', 'dev'].map((environment) => makeFlag({ flag_id: 'a', enabled: true, rollout_percentage: 100 }, environment));
-  const serving = await startServing(makeSnapshot(9, flags.filter((flag) => flag.environment !== 'staging'), keys));
+  const keys = SCOPES.flatMap((scope) =>
+    (Object.keys(BINDINGS) as (keyof typeof BINDINGS)[]).map((binding) => {
+      const environments = BINDINGS[binding];
+      return makeKey({ raw: `${scope}-${binding}`, scope, ...(environments === undefined ? {} : { environments }) });
+    }),
+  );
+  const flags = ['prod', 'staging', 'dev'].map((environment) =>
+    makeFlag({ flag_id: 'a', enabled: true, rollout_percentage: 100 }, environment),
+  );
+  const serving = await startServing(
+    makeSnapshot(
+      9,
+      flags.filter((flag) => flag.environment !== 'staging'),
+      keys,
+    ),
+  );
   t.teardown(() => serving.http.close());
   serving.command = () => ({ ok: true, status: 200, headers: {}, body: '{}', revision: 10 });
 
@@ -61,16 +79,29 @@ test('every route x every kind of key x right, wrong and no environment', async 
     const { route, scope, binding, environment, inBody } = entry;
     const name = ENVIRONMENTS[environment];
     const path = route.pattern.replace('{flag_id}', 'a').replace('{key_id}', 'key_1').replace('{file}', 'init.js');
-    const query = new URLSearchParams({ ...(name === undefined || inBody ? {} : { environment: name }), ...(route.operationId === 'evaluateFlag' ? { user_id: 'u' } : {}) });
-    const body = route.body === undefined ? null : JSON.stringify({ ...BODIES[route.operationId], ...(inBody ? { environment: name } : {}) });
+    const query = new URLSearchParams({
+      ...(name === undefined || inBody ? {} : { environment: name }),
+      ...(route.operationId === 'evaluateFlag' ? { user_id: 'u' } : {}),
+    });
+    const body =
+      route.body === undefined
+        ? null
+        : JSON.stringify({ ...BODIES[route.operationId], ...(inBody ? { environment: name } : {}) });
     const reply = await fetch(`${serving.url}${path}?${query}`, {
-      method: route.method, body, redirect: 'manual',
+      method: route.method,
+      body,
+      redirect: 'manual',
       headers: { 'x-api-key': `${scope}-${binding}`, ...(body === null ? {} : { 'content-type': 'application/json' }) },
     });
     const text = await reply.text();
     const code = reply.status < 400 ? 'ok' : (JSON.parse(text) as { code: string }).code;
     const wanted = expected(entry);
-    if (code !== wanted) t.equal(code, wanted, `${route.method} ${path} with ${scope}, ${binding}, environment ${environment}${inBody ? ' in the body' : ''}`);
+    if (code !== wanted)
+      t.equal(
+        code,
+        wanted,
+        `${route.method} ${path} with ${scope}, ${binding}, environment ${environment}${inBody ? ' in the body' : ''}`,
+      );
     walked += 1;
   }
   t.ok(walked > 500, `${walked} cases`);

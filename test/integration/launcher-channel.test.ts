@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { test } from 'tap';
 import { createLauncherChannel, createSender, readFromLauncher, readToLauncher } from '../../src/launcher/channel.ts';
-import { fixture, identityOf, startScript, until } from '../unit/run/fixtures/support.ts';
 import { isAlive } from '../../src/run/process-identity.ts';
+import { fixture, identityOf, startScript, until } from '../unit/run/fixtures/support.ts';
 
 const PRIMARY = fixture('channel-primary.ts', import.meta.url);
 
@@ -17,7 +17,8 @@ test('a primary beats, says when it is ready, is told to drain once, and leaves 
   t.same(await until(() => said('drained')), { type: 'drained', reason: 'SIGTERM' });
   t.same(said('ready'), { type: 'ready', url: 'http://127.0.0.1:8000' });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) child.kill(signal);
-  for (const noise of [{ type: 'drain', reason: 'again' }, { type: 'drain' }, 'drain', 7, null, []]) child.send(noise as object);
+  for (const noise of [{ type: 'drain', reason: 'again' }, { type: 'drain' }, 'drain', 7, null, []])
+    child.send(noise as object);
   const beats = (): number => heard.filter((message) => (message as { type?: unknown } | null)?.type === 'beat').length;
   const before = beats();
   await until(() => beats() >= before + 2);
@@ -66,6 +67,8 @@ test('beats do not pile up before a receiver that is stopped, and drain is never
 
 test('only the messages of the union are read', async (t) => {
   t.same(readToLauncher({ type: 'ready', url: 'x', more: 1 }), { type: 'ready', url: 'x' });
-  for (const raw of [undefined, null, 1, 'beat', {}, { type: 'ready' }, { type: 'drain', reason: 'x' }]) t.equal(readToLauncher(raw), undefined);
-  for (const raw of [undefined, null, {}, { type: 'drain', reason: 1 }, { type: 'ready', url: 'x' }]) t.equal(readFromLauncher(raw), undefined);
+  for (const raw of [undefined, null, 1, 'beat', {}, { type: 'ready' }, { type: 'drain', reason: 'x' }])
+    t.equal(readToLauncher(raw), undefined);
+  for (const raw of [undefined, null, {}, { type: 'drain', reason: 1 }, { type: 'ready', url: 'x' }])
+    t.equal(readFromLauncher(raw), undefined);
 });

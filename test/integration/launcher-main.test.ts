@@ -22,7 +22,8 @@ async function run(
   env: NodeJS.ProcessEnv = {},
 ): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
   const child = spawn(process.execPath, [...typescriptArgv, MAIN, ...args], {
-    env: { ...process.env, NODE_OPTIONS: undefined, ...env }, stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_OPTIONS: undefined, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   t.teardown(() => endChild(child));
   const exited = once(child, 'exit');
@@ -48,7 +49,10 @@ test('what is not configured right ends with 2 and names itself', async (t) => {
   t.match(await run(t, ['--prot']), { code: 2, out: '', err: /^burgee: unknown argument --prot/ });
   t.match(await run(t, [], { BURGEE_ROLE: 'captain' }), { code: 2, out: '', err: /"captain" is no role/ });
   t.match(await run(t, [], { DATA_DIR: dataDir, PORT: 'eighty' }), { code: 2, err: /PORT/ });
-  t.match(await run(t, [], { DATA_DIR: join(dataDir, 'file') }), { code: 2, err: /^burgee: DATA_DIR .* cannot be used/ });
+  t.match(await run(t, [], { DATA_DIR: join(dataDir, 'file') }), {
+    code: 2,
+    err: /^burgee: DATA_DIR .* cannot be used/,
+  });
   t.same(readdirSync(dataDir), ['file']);
 });
 
@@ -58,6 +62,9 @@ test('a second launcher on a DATA_DIR ends with 3 and names the first, whose fil
   openRunDir(dataDir).writePid('launcher', first);
   const { code, err } = await run(t, [], { DATA_DIR: dataDir });
   t.equal(code, 3);
-  t.equal(err, `burgee: DATA_DIR ${dataDir} is owned by the service whose launcher has pid ${first.pid}; stop it, or set DATA_DIR to another folder.\n`);
+  t.equal(
+    err,
+    `burgee: DATA_DIR ${dataDir} is owned by the service whose launcher has pid ${first.pid}; stop it, or set DATA_DIR to another folder.\n`,
+  );
   t.same(openRunDir(dataDir).readPid('launcher'), first);
 });

@@ -60,10 +60,14 @@ function launch(t: Teardown, script: string, options: RigOptions = {}): Rig {
     }
   };
   const starts = (): { pid: number; atMs: number; role: string }[] =>
-    read('starts').trim().split('\n').filter((line) => line !== '').map((line) => {
-      const [pid, atMs, role] = line.split(' ');
-      return { pid: Number(pid), atMs: Number(atMs), role: String(role) };
-    });
+    read('starts')
+      .trim()
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => {
+        const [pid, atMs, role] = line.split(' ');
+        return { pid: Number(pid), atMs: Number(atMs), role: String(role) };
+      });
   const rig: Rig = { folder, runDir, launcher, ended, lines, readyCount: () => readyCount, starts, read };
   t.teardown(async () => {
     await end(rig);
@@ -75,7 +79,9 @@ function launch(t: Teardown, script: string, options: RigOptions = {}): Rig {
 /** The way out that works in every state: a drain, then, after the second in which it would be the same signal, force. */
 async function end({ launcher, ended }: Rig): Promise<void> {
   let over = false;
-  void ended.then(() => { over = true; });
+  void ended.then(() => {
+    over = true;
+  });
   launcher.signal('SIGTERM');
   await until(() => over, 1100).catch(() => launcher.signal('SIGTERM'));
   await ended;
@@ -106,14 +112,20 @@ test('a primary that hangs is killed and started again', async (t) => {
   t.match(rig.lines.join('\n'), /it was silent for/);
 });
 
-test('a primary that never says a word is killed, and so is the launcher\'s hope', async (t) => {
+test("a primary that never says a word is killed, and so is the launcher's hope", async (t) => {
   const rig = launch(t, 'mute', { timing: { firstBeatMs: 600 } });
   t.equal(await rig.ended, 1);
   t.match(rig.lines.join('\n'), /before it was ever ready.*"signal":"SIGKILL".*silent for/);
 });
 
 test('a primary that ends before it was ever ready ends the launcher with its code', async (t) => {
-  for (const [script, code] of [['exit-2', 2], ['exit-3', 3], ['exit-7', 7], ['exit-0', 1], ['murder', 1]] as const) {
+  for (const [script, code] of [
+    ['exit-2', 2],
+    ['exit-3', 3],
+    ['exit-7', 7],
+    ['exit-0', 1],
+    ['murder', 1],
+  ] as const) {
     const rig = launch(t, script);
     t.equal(await rig.ended, code, script);
     t.equal(rig.starts().length, 1, script);
@@ -135,7 +147,8 @@ test('a crash loop backs off, doubling up to the limit', async (t) => {
   await until(() => rig.readyCount() === 5);
   const at = rig.starts().map(({ atMs }) => atMs);
   const gaps = at.slice(1).map((ms, index) => ms - (at[index] ?? 0));
-  for (const [index, min] of [100, 200, 300, 300].entries()) t.ok((gaps[index] ?? 0) >= min, `${gaps[index]} >= ${min}`);
+  for (const [index, min] of [100, 200, 300, 300].entries())
+    t.ok((gaps[index] ?? 0) >= min, `${gaps[index]} >= ${min}`);
 });
 
 test('a primary that lived long is started again at once', async (t) => {
@@ -150,7 +163,10 @@ test('the main script is looked up again at each start', async (t) => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'burgee-test-')));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const [link, other] = [join(folder, 'current.mjs'), join(folder, 'other.mjs')];
-  writeFileSync(other, `import ${JSON.stringify(FAKE_PRIMARY)};\nimport { appendFileSync } from 'node:fs';\nappendFileSync(process.env.FAKE_FOLDER + '/argv', process.argv[1]);\n`);
+  writeFileSync(
+    other,
+    `import ${JSON.stringify(FAKE_PRIMARY)};\nimport { appendFileSync } from 'node:fs';\nappendFileSync(process.env.FAKE_FOLDER + '/argv', process.argv[1]);\n`,
+  );
   symlinkSync(FAKE_PRIMARY, link);
   const rig = launch(t, 'good', { main: link });
   await until(() => rig.readyCount() === 1);
@@ -168,7 +184,10 @@ test('the main script is looked up again at each start', async (t) => {
 test('the same signal within a second is the same; a second one later ends everything at once', async (t) => {
   const worker = startSleeper(t);
   const identity = identityOf(worker);
-  const rig = launch(t, 'deaf', { timing: { sameSignalMs: 300 }, before: (runDir) => runDir.writePid('worker-1', identity) });
+  const rig = launch(t, 'deaf', {
+    timing: { sameSignalMs: 300 },
+    before: (runDir) => runDir.writePid('worker-1', identity),
+  });
   await until(() => rig.readyCount() === 1);
   const pid = rig.starts()[0]?.pid ?? 0;
   const startedMs = performance.now();
@@ -199,7 +218,8 @@ test('without a primary the workers are told to drain by the signal itself', asy
   const worker = startSleeper(t);
   const identity = identityOf(worker);
   const rig = launch(t, 'crash', {
-    timing: { restartMsMin: 60_000, restartMsMax: 60_000 }, before: (runDir) => runDir.writePid('worker-1', identity),
+    timing: { restartMsMin: 60_000, restartMsMax: 60_000 },
+    before: (runDir) => runDir.writePid('worker-1', identity),
   });
   await until(() => rig.lines.some((line) => line.startsWith('the primary ended; workers serve on')));
   t.ok(isAlive(identity));
@@ -208,7 +228,9 @@ test('without a primary the workers are told to drain by the signal itself', asy
   t.equal(await until(() => worker.signalCode ?? undefined), 'SIGTERM');
 });
 
-test('a start that failed takes its own workers with it, and none from before', { skip: process.platform !== 'linux' }, async (t) => {
+test('a start that failed takes its own workers with it, and none from before', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
   const older = identityOf(startSleeper(t));
   const rig = launch(t, 'worker-exit-7', { before: (runDir) => runDir.writePid('worker-2', older) });
   t.equal(await rig.ended, 7);

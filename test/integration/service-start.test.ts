@@ -21,7 +21,9 @@ test('flags, versions, archived flags and keys are there again after every proce
   t.equal((await service.api('/api/v1/flags/gone')).status, 404);
   const restored = await service.api('/api/v1/flags/gone/restore', { method: 'POST' });
   t.match(restored, { status: 200, body: { version: 3 } });
-  const asked = await fetch(`${service.url}/api/v1/flags/kept/evaluate?user_id=u`, { headers: { authorization: `Bearer ${key.key}` } });
+  const asked = await fetch(`${service.url}/api/v1/flags/kept/evaluate?user_id=u`, {
+    headers: { authorization: `Bearer ${key.key}` },
+  });
   t.equal(asked.status, 200);
 });
 
@@ -34,7 +36,10 @@ test('a first start without a key given makes one, keeps it in a file for its ow
   t.equal(statSync(file).mode & 0o777, 0o600);
   const key = readFileSync(file, 'utf8').trim();
   t.notMatch(service.output(), key, 'it is not printed where it would be collected');
-  const lines = service.output().split('\n').filter((line) => line.trimStart().startsWith('curl '));
+  const lines = service
+    .output()
+    .split('\n')
+    .filter((line) => line.trimStart().startsWith('curl '));
   t.equal(lines.length, 2);
   const replies: string[] = [];
   for (const line of lines) {
@@ -50,7 +55,9 @@ test('a first start without a key given makes one, keeps it in a file for its ow
 
 test('the command makes a key without a running service, from a hash that never was a key here', async (t) => {
   const dataDir = t.testdir();
-  const made = await runToEnd(['keys', 'create', '--name', 'by hash', '--scopes', 'read', '--hash', 'a'.repeat(64)], { DATA_DIR: dataDir });
+  const made = await runToEnd(['keys', 'create', '--name', 'by hash', '--scopes', 'read', '--hash', 'a'.repeat(64)], {
+    DATA_DIR: dataDir,
+  });
   t.equal(made.code, 0, made.stderr);
   t.equal(JSON.parse(made.stdout).key ?? undefined, undefined, 'there is no key to show');
   const list = await runToEnd(['keys', 'list'], { DATA_DIR: dataDir });
@@ -59,7 +66,13 @@ test('the command makes a key without a running service, from a hash that never 
 
 test('a wrong variable is refused by name with exit code 2, before anything is touched', async (t) => {
   const dataDir = join(t.testdir(), 'never-made');
-  for (const [name, value] of [['PORT', 'eighty'], ['WORKERS', '0'], ['ACCESS_LOG', 'loud'], ['DATABASE_URL', 'postgres://x'], ['BURGEE_WORKER', '1']] as const) {
+  for (const [name, value] of [
+    ['PORT', 'eighty'],
+    ['WORKERS', '0'],
+    ['ACCESS_LOG', 'loud'],
+    ['DATABASE_URL', 'postgres://x'],
+    ['BURGEE_WORKER', '1'],
+  ] as const) {
     const ended = await runToEnd([], { DATA_DIR: dataDir, [name]: value });
     t.match(ended, { code: 2, stderr: new RegExp(name) }, name);
   }

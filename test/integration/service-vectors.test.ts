@@ -16,8 +16,14 @@ test('puts users of the shared vectors exactly where their bucket says', async (
   for (const { user, flag, bucket } of legal) {
     if (!made.has(flag)) await flagWith(service, { flag_id: flag, enabled: true });
     made.add(flag);
-    for (const [edge, expected] of [[bucket, false], [bucket + 1, true]] as const) {
-      const patched = await service.api(`/api/v1/flags/${flag}`, { method: 'PATCH', json: { rollout_percentage: edge / 100 } });
+    for (const [edge, expected] of [
+      [bucket, false],
+      [bucket + 1, true],
+    ] as const) {
+      const patched = await service.api(`/api/v1/flags/${flag}`, {
+        method: 'PATCH',
+        json: { rollout_percentage: edge / 100 },
+      });
       const asked = await service.api(`/api/v1/flags/${flag}/evaluate`, { method: 'POST', json: { user_id: user } });
       if (patched.status !== 200 || asked.status !== 200 || asked.body.enabled !== expected) wrong++;
       if (user.length < 2000) {

@@ -29,7 +29,8 @@ async function openFragile(): Promise<{ readonly sql: Sql; readonly closed: Prom
 
 test('a database that breaks before the commit is unavailable, and says so to whoever waits', async (t) => {
   const { sql, closed, mend } = await openFragile();
-  const writeAndSwitch = (tx: Queryable, name: string): Promise<unknown> => tx.query(`CREATE TABLE ${name} (a int); SELECT pg_switch_wal()`);
+  const writeAndSwitch = (tx: Queryable, name: string): Promise<unknown> =>
+    tx.query(`CREATE TABLE ${name} (a int); SELECT pg_switch_wal()`);
   const broken = sql.transaction(async (tx) => {
     // One segment may be there ahead of time.
     for (const name of ['one', 'two', 'three']) await writeAndSwitch(tx, name);
@@ -43,7 +44,10 @@ test('a database that breaks before the commit is unavailable, and says so to wh
 
 test('of a commit whose answer never came the outcome is unknown', async (t) => {
   const { sql, closed, mend } = await openFragile();
-  await t.rejects(sql.transaction((tx) => tx.query('INSERT INTO fragile VALUES (1)')), OutcomeUnknown);
+  await t.rejects(
+    sql.transaction((tx) => tx.query('INSERT INTO fragile VALUES (1)')),
+    OutcomeUnknown,
+  );
   await closed;
   mend();
   const { sql: mended, store } = await openStore(dataDir);

@@ -1,4 +1,4 @@
-import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PGlite } from '@electric-sql/pglite';
@@ -19,7 +19,13 @@ const store = createStore(sqlOn(pg));
 const acknowledged: string[] = [];
 for (let i = 0; i < WRITES; i++) {
   const body = { flag_id: `f${i}`, description: 'x'.repeat(500 * (i % 9)) };
-  const outcome = await store.run({ id: i, actor: 'w', requestId: '', idempotency: undefined, command: { type: 'flag.create', environment: 'prod', body } });
+  const outcome = await store.run({
+    id: i,
+    actor: 'w',
+    requestId: '',
+    idempotency: undefined,
+    command: { type: 'flag.create', environment: 'prod', body },
+  });
   if (outcome.ok) acknowledged.push(body.flag_id);
   // Data files, and their order after the WAL, come into it with checkpoints; new segments with a switch.
   if (i % 13 === 5) await pg.exec('CHECKPOINT');
@@ -45,7 +51,13 @@ for (const [what, survives] of Object.entries(disks)) {
     files.lose(join(dataDir, 'pg'), survives);
     const after = await openStore(dataDir);
     const content = await after.store.readAll();
-    t.same(content.items.filter((item) => item.kind === 'flag').map((item) => item.id).sort(), [...acknowledged].sort());
+    t.same(
+      content.items
+        .filter((item) => item.kind === 'flag')
+        .map((item) => item.id)
+        .sort(),
+      [...acknowledged].sort(),
+    );
     t.notOk(content.items.some((item) => item.json === 'uncommitted'));
     t.match(content.head, sumsOf(content));
     await after.store.close();
@@ -64,8 +76,13 @@ function alternately(): () => boolean {
 
 /** The Sql seam on this thread, for one caller at a time: the thread of its own would hide the file system. */
 function sqlOn(database: PGlite): Sql {
-  const query: Queryable['query'] = async <Row extends Record<string, unknown>>(text: string, values?: readonly SqlValue[]) =>
-    (values === undefined ? (await database.exec(text)).at(-1)?.rows ?? [] : (await database.query(text, [...values])).rows) as Row[];
+  const query: Queryable['query'] = async <Row extends Record<string, unknown>>(
+    text: string,
+    values?: readonly SqlValue[],
+  ) =>
+    (values === undefined
+      ? ((await database.exec(text)).at(-1)?.rows ?? [])
+      : (await database.query(text, [...values])).rows) as Row[];
   return {
     kind: 'pglite',
     query,

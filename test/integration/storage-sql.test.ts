@@ -50,19 +50,34 @@ test('a migration that fails leaves nothing behind', async (t) => {
 
 test('three environments are there from the start', async (t) => {
   const { head, items } = await store.readAll();
-  t.same(items.map((item) => `${item.kind} ${item.id}`).sort(), ['environment dev', 'environment prod', 'environment staging']);
+  t.same(items.map((item) => `${item.kind} ${item.id}`).sort(), [
+    'environment dev',
+    'environment prod',
+    'environment staging',
+  ]);
   t.same(head.changedAt, { prod: 1, staging: 1, dev: 1 });
 });
 
 test('a key inserted by SQL with four columns takes a revision and is followed', async (t) => {
   const before = await settled(t);
-  await sql.query('INSERT INTO api_keys (key_id, key_hash, name, rate_limit) VALUES ($1, $2, $3, $4::integer)', ['sql-1', hash('a'), 'n', 60]);
+  await sql.query('INSERT INTO api_keys (key_id, key_hash, name, rate_limit) VALUES ($1, $2, $3, $4::integer)', [
+    'sql-1',
+    hash('a'),
+    'n',
+    60,
+  ]);
   t.equal(await settled(t), before + 1);
   const delta = await store.readSince(before);
   t.match(delta, { from: before, head: { revision: before + 1 }, removes: [], puts: { length: 1 } });
   t.same(JSON.parse(delta?.puts[0]?.json ?? ''), {
-    key_id: 'sql-1', key_hash: hash('a'), name: 'n', scopes: ['evaluate', 'read', 'write'], environments: null, tags: null,
-    rate_limit: 60, expires_at: null,
+    key_id: 'sql-1',
+    key_hash: hash('a'),
+    name: 'n',
+    scopes: ['evaluate', 'read', 'write'],
+    environments: null,
+    tags: null,
+    rate_limit: 60,
+    expires_at: null,
   });
 });
 
@@ -103,14 +118,20 @@ test('revoking, renaming, deleting and upserting by SQL keep sum and changes rig
 test('a hash that is not 64 lower-case hex digits, a scope or a limit that does not exist are refused', async (t) => {
   const insert = (column: string, value: string): Promise<unknown> =>
     sql.query(`INSERT INTO api_keys (key_id, name, key_hash, ${column}) VALUES ('bad', 'n', '${hash('e')}', ${value})`);
-  await t.rejects(sql.query(`INSERT INTO api_keys (key_id, key_hash, name) VALUES ('bad', '${hash('E')}', 'n')`), { code: '23514' });
+  await t.rejects(sql.query(`INSERT INTO api_keys (key_id, key_hash, name) VALUES ('bad', '${hash('E')}', 'n')`), {
+    code: '23514',
+  });
   await t.rejects(insert('scopes', "'{root}'"), { code: '23514' });
   await t.rejects(insert('scopes', "'{}'"), { code: '23514' });
   await t.rejects(insert('rate_limit', '-1'), { code: '23514' });
 });
 
 test('bigint comes back as text, arrays as arrays', async (t) => {
-  const rows = await sql.query('SELECT $1::bigint AS tag, $2::text[] AS names, $3::text[] AS none', [-(2n ** 63n), ['a', 'b,"c'], null]);
+  const rows = await sql.query('SELECT $1::bigint AS tag, $2::text[] AS names, $3::text[] AS none', [
+    -(2n ** 63n),
+    ['a', 'b,"c'],
+    null,
+  ]);
   t.same(rows, [{ tag: '-9223372036854775808', names: ['a', 'b,"c'], none: null }]);
 });
 
@@ -131,7 +152,10 @@ test('transactions run one after another, and a failed one is undone', async (t)
 });
 
 test('an error swallowed inside a transaction does not become a quiet rollback', async (t) => {
-  await t.rejects(sql.transaction((tx) => tx.query('SELECT nonsense').catch(() => 'swallowed')), { name: 'SqlError', code: '42703' });
+  await t.rejects(
+    sql.transaction((tx) => tx.query('SELECT nonsense').catch(() => 'swallowed')),
+    { name: 'SqlError', code: '42703' },
+  );
 });
 
 test('a transaction that has ended takes no more statements', async (t) => {

@@ -3,11 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'tap';
-import type { Command, Grantor } from '../../src/ipc/messages.ts';
-import { ensureFirstKey } from '../../src/storage/bootstrap.ts';
-import { hashKey, parseKey } from '../../src/storage/key-format.ts';
+import type { Command } from '../../src/ipc/messages.ts';
 import { prune } from '../../src/storage/prune.ts';
-import { bodyOf, codeOf, openStore, ROOT, sumsOf } from './fixtures/storage.ts';
+import { archive, bodyOf, codeOf, create, openStore, patch, ROOT, restore, sumsOf } from './fixtures/storage.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'burgee-store-'));
 let clockMs = Date.parse('2026-01-05T09:00:00.000Z');
@@ -19,35 +17,50 @@ const { sql, store, ask } = await openStore(dataDir, {
   onError: (error) => failures.push(error),
 });
 
-const create = (flagId: string, more: object = {}, environment = 'prod'): Command => ({ type: 'flag.create', environment, body: { flag_id: flagId, ...more } });
-const patch = (flagId: string, body: object, ifMatch?: number[], environment = 'prod'): Command => ({ type: 'flag.patch', environment, flagId, body, ifMatch });
-const archive = (flagId: string, environment = 'prod'): Command => ({ type: 'flag.archive', environment, flagId, ifMatch: undefined });
-const restore = (flagId: string, environment = 'prod'): Command => ({ type: 'flag.restore', environment, flagId, ifMatch: undefined });
-/** A little later each time: keys are listed in the order of making. */
-function makeKey(body: object, grantor: Grantor = ROOT): Command {
-  clockMs += 1;
-  return { type: 'key.create', grantor, body };
-}
 const revision = async (): Promise<number> => (await store.readHead()).revision;
 
 test('a flag is created at version 1 with Location, ETag and its revision', async (t) => {
   const before = await revision();
   const outcome = await ask(create('first', { enabled: true, rollout_percentage: 25 }));
-  t.match(outcome, { ok: true, status: 201, revision: before + 1, headers: { ETag: '"1"', Location: '/api/v1/flags/first?environment=prod' } });
+  t.match(outcome, {
+    ok: true,
+    status: 201,
+    revision: before + 1,
+    headers: { ETag: '"1"', Location: '/api/v1/flags/first?environment=prod' },
+  });
   t.match(bodyOf(outcome), {
-    flag_id: 'first', environment: 'prod', version: 1, revision: before + 1, rollout_percentage: 25, updated_by: 'key_tester',
-    created_at: '2026-01-05T09:00:00.000Z', updated_at: '2026-01-05T09:00:00.000Z',
+    flag_id: 'first',
+    environment: 'prod',
+    version: 1,
+    revision: before + 1,
+    rollout_percentage: 25,
+    updated_by: 'key_tester',
+    created_at: '2026-01-05T09:00:00.000Z',
+    updated_at: '2026-01-05T09:00:00.000Z',
   });
   const delta = await store.readSince(before);
-  t.match(delta, { puts: [{ kind: 'flag', environment: 'prod', id: 'first', revision: before + 1, json: outcome.ok ? outcome.body : '' }] });
+  t.match(delta, {
+    puts: [
+      { kind: 'flag', environment: 'prod', id: 'first', revision: before + 1, json: outcome.ok ? outcome.body : '' },
+    ],
+  });
   t.match((await store.readHead()).changedAt, { prod: before + 1, dev: 1 });
 });
 
 test('a patch makes the next version, one that changes nothing does not', async (t) => {
   clockMs += 1000;
   const before = await revision();
-  t.match(bodyOf(await ask(patch('first', { rollout_percentage: 50 }))), { version: 2, updated_at: '2026-01-05T09:00:01.000Z', created_at: '2026-01-05T09:00:00.000Z' });
-  t.match(await ask(patch('first', { rollout_percentage: 50 })), { ok: true, status: 200, revision: before + 1, headers: { ETag: '"2"' } });
+  t.match(bodyOf(await ask(patch('first', { rollout_percentage: 50 }))), {
+    version: 2,
+    updated_at: '2026-01-05T09:00:01.000Z',
+    created_at: '2026-01-05T09:00:00.000Z',
+  });
+  t.match(await ask(patch('first', { rollout_percentage: 50 })), {
+    ok: true,
+    status: 200,
+    revision: before + 1,
+    headers: { ETag: '"2"' },
+  });
   t.equal(await revision(), before + 1);
 });
 
@@ -59,7 +72,10 @@ test('If-Match holds a write to its version', async (t) => {
 
 test('a replaced flag keeps what a PUT keeps', async (t) => {
   const body = { enabled: true, rollout_percentage: 10 };
-  t.match(bodyOf(await ask({ type: 'flag.replace', environment: 'prod', flagId: 'first', body, ifMatch: [3] })), { version: 4, rollout_percentage: 10 });
+  t.match(bodyOf(await ask({ type: 'flag.replace', environment: 'prod', flagId: 'first', body, ifMatch: [3] })), {
+    version: 4,
+    rollout_percentage: 10,
+  });
 });
 
 test('archive removes a flag from what is read, restore brings it back at the next version', async (t) => {
@@ -125,7 +141,10 @@ test('a write with an Idempotency-Key happens once and is replayed whole', async
   const before = await revision();
   t.same(await ask(create('once'), { idempotency }), first);
   t.equal(await revision(), before);
-  t.equal(codeOf(await ask(create('once'), { idempotency: { key: 'once', fingerprint: 'f2' } })), 'IDEMPOTENCY_MISMATCH');
+  t.equal(
+    codeOf(await ask(create('once'), { idempotency: { key: 'once', fingerprint: 'f2' } })),
+    'IDEMPOTENCY_MISMATCH',
+  );
   t.equal(codeOf(await ask(create('once'), { idempotency, actor: 'key_other' })), 'FLAG_EXISTS');
 });
 
@@ -150,115 +169,29 @@ test('after a day an Idempotency-Key is new again', async (t) => {
   t.same(await sql.query('SELECT fingerprint FROM idempotency'), []);
 });
 
-test('the first key is made once, announced before it counts', async (t) => {
-  const announced: string[] = [];
-  await t.rejects(ensureFirstKey(sql, { announce: () => Promise.reject(new Error('disk full')) }), /disk full/);
-  const { created, key } = await ensureFirstKey(sql, { now: () => new Date(clockMs), announce: (made) => void announced.push(made) });
-  t.ok(created);
-  t.same(announced, [key]);
-  t.same(parseKey(key ?? ''), { scope: 'admin' });
-  t.same(await ensureFirstKey(sql), { created: false, key: undefined });
-  const [item] = (await store.readAll()).items.filter(({ kind }) => kind === 'key');
-  t.match(JSON.parse(item?.json ?? ''), { key_hash: hashKey(key ?? ''), scopes: ['admin'], rate_limit: 0, environments: null });
-  t.throws(() => ensureFirstKey(sql, { bootstrapAdminKey: 'short' }), /32/);
-});
-
-test('a new key is shown once, and its hash never', async (t) => {
-  const outcome = await ask(makeKey({ name: 'web', environments: ['prod'] }));
-  const body = bodyOf(outcome);
-  t.match(outcome, { status: 201, headers: { 'Cache-Control': 'no-store' } });
-  t.match(body, { name: 'web', scopes: ['evaluate'], environments: ['prod'], tags: null, rate_limit: 1000, expires_at: null, created_by: 'key_tester' });
-  const list = bodyOf(await ask({ type: 'key.list', grantor: ROOT, cursor: undefined, limit: 1000 }));
-  t.match(list, { items: { length: 2 }, next_cursor: null });
-  t.notOk(JSON.stringify(list).includes(String(body['key'])) || JSON.stringify(list).includes(hashKey(String(body['key']))));
-});
-
-test('a replayed key.create shows the same key, which the store holds only encrypted', async (t) => {
-  const idempotency = { key: 'a-random-idempotency-key', fingerprint: 'f' };
-  const first = await ask(makeKey({ name: 'replayed' }), { idempotency });
-  t.same(await ask(makeKey({ name: 'replayed' }), { idempotency }), first);
-  const stored = JSON.stringify(await sql.query('SELECT * FROM idempotency'));
-  t.notOk(stored.includes(String(bodyOf(first)['key'])) || stored.includes(idempotency.key));
-});
-
-test('a key makes only keys within its own scopes, environments and tags', async (t) => {
-  const grantor = { scopes: ['write'], environments: ['prod', 'dev'], tags: ['shop'] };
-  t.equal(codeOf(await ask(makeKey({ name: 'n', scopes: ['admin'] }, grantor))), 'SCOPE_REQUIRED');
-  t.equal(codeOf(await ask(makeKey({ name: 'n', environments: ['staging'] }, grantor))), 'ENVIRONMENT_FORBIDDEN');
-  t.equal(codeOf(await ask(makeKey({ name: 'n', tags: ['mail'] }, grantor))), 'SCOPE_REQUIRED');
-  t.equal(codeOf(await ask(makeKey({ name: 'n', environments: ['mars'] }))), 'ENVIRONMENT_NOT_FOUND');
-  const made = bodyOf(await ask(makeKey({ name: 'bound', scopes: ['read'] }, grantor)));
-  t.match(made, { environments: ['prod', 'dev'], tags: ['shop'], scopes: ['read'] });
-  const list = bodyOf(await ask({ type: 'key.list', grantor, cursor: undefined, limit: 10 }));
-  t.same((list['items'] as { key_id: string }[]).map((item) => item.key_id), [made['key_id']]);
-  const others = bodyOf(await ask({ type: 'key.list', grantor: ROOT, cursor: undefined, limit: 1 }));
-  t.equal(codeOf(await ask({ type: 'key.revoke', grantor, keyId: (others['items'] as { key_id: string }[])[0]?.key_id ?? '' })), 'KEY_NOT_FOUND');
-});
-
-test('keys are listed page by page', async (t) => {
-  const names: string[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = bodyOf(await ask({ type: 'key.list', grantor: ROOT, cursor, limit: 1 }));
-    names.push(...(page['items'] as { name: string }[]).map((item) => item.name));
-    cursor = (page['next_cursor'] as string | null) ?? undefined;
-  } while (cursor !== undefined);
-  t.same(names, ['first admin key', 'web', 'replayed', 'bound']);
-});
-
-test('a key body is judged whole', async (t) => {
-  const bad = { scopes: ['root'], environments: [], rate_limit: -1, expires_at: '2020-01-01T00:00:00Z', colour: 1, hash: 'x' };
-  const outcome = await ask(makeKey(bad));
-  t.same(outcome.ok ? [] : outcome.issues?.map((issue) => issue.path).sort(), ['colour', 'environments', 'expires_at', 'hash', 'name', 'rate_limit', 'scopes[0]']);
-  for (const body of [null, [], 'x', 3]) t.equal(codeOf(await ask({ type: 'key.create', grantor: ROOT, body })), 'INVALID_REQUEST');
-});
-
-test('the burgee command brings its own hash', async (t) => {
-  const body = { name: 'brought', hash: hashKey('k'.repeat(32)) };
-  t.match(bodyOf(await ask(makeKey(body), { actor: 'cli' })), { key: null, name: 'brought' });
-  t.equal(codeOf(await ask(makeKey(body), { actor: 'cli' })), 'INVALID_REQUEST');
-});
-
-test('rotation makes a second key and ends the first one after the overlap', async (t) => {
-  const old = bodyOf(await ask(makeKey({ name: 'turning', scopes: ['write'], rate_limit: 7 })));
-  const before = await revision();
-  const rotate = (body: unknown): Command => ({ type: 'key.rotate', grantor: ROOT, keyId: String(old['key_id']), body });
-  t.equal(codeOf(await ask(rotate({ overlap_seconds: 2_592_001 }))), 'INVALID_REQUEST');
-  const made = bodyOf(await ask(rotate({ overlap_seconds: 60 })));
-  t.match(made, { replaces: old['key_id'], name: 'turning', scopes: ['write'], rate_limit: 7, expires_at: null });
-  t.not(made['key_id'], old['key_id']);
-  const delta = await store.readSince(before);
-  t.match(delta, { head: { revision: before + 1 }, puts: { length: 2 } });
-  const end = delta?.puts.map((put) => JSON.parse(put.json) as Record<string, unknown>).find((key) => key['key_id'] === old['key_id'])?.['expires_at'];
-  t.equal(end, new Date(clockMs + 60_000).toISOString());
-});
-
-test('a revoked key is gone from the snapshot, and the last admin key is not revoked', async (t) => {
-  const { items } = bodyOf(await ask({ type: 'key.list', grantor: ROOT, cursor: undefined, limit: 10 })) as { items: { key_id: string; name: string }[] };
-  const idOf = (name: string): string => items.find((item) => item.name === name)?.key_id ?? '';
-  const revoke = (keyId: string): Command => ({ type: 'key.revoke', grantor: ROOT, keyId });
-  t.match(bodyOf(await ask(revoke(idOf('web')))), { key_id: idOf('web'), revoked_at: new Date(clockMs).toISOString() });
-  t.notOk((await store.readAll()).items.some((item) => item.id === idOf('web')));
-  t.match(await ask(revoke(idOf('web'))), { ok: true, status: 200 });
-  t.equal(codeOf(await ask({ type: 'key.rotate', grantor: ROOT, keyId: idOf('web'), body: undefined })), 'KEY_NOT_FOUND');
-  t.equal(codeOf(await ask(revoke(idOf('first admin key')))), 'IN_USE');
-});
-
-test('a row that cannot be read is served from its newest version that can, with the row\'s tag', async (t) => {
+test("a row that cannot be read is served from its newest version that can, with the row's tag", async (t) => {
   await ask(create('bad'));
   await ask(patch('bad', { enabled: true }));
   await sql.query("UPDATE flags SET document = '{\"flag_id\":' WHERE flag_id = 'bad'");
-  await sql.query("UPDATE flag_versions SET document = replace(document, 'false', 'maybe') WHERE flag_id = 'bad' AND version = 1");
+  await sql.query(
+    "UPDATE flag_versions SET document = replace(document, 'false', 'maybe') WHERE flag_id = 'bad' AND version = 1",
+  );
   const content = await store.readAll();
   t.match(content.head, sumsOf(content));
-  t.match(JSON.parse(content.items.find((item) => item.id === 'bad')?.json ?? ''), { flag_id: 'bad', version: 2, enabled: true });
+  t.match(JSON.parse(content.items.find((item) => item.id === 'bad')?.json ?? ''), {
+    flag_id: 'bad',
+    version: 2,
+    enabled: true,
+  });
   t.ok(quarantined.includes('prod/bad@2'));
   t.match(bodyOf(await ask(patch('bad', { enabled: true }))), { version: 3 });
 });
 
 test('a row with no readable version at all is passed on as it is', async (t) => {
   await ask(create('lost'));
-  await sql.query("UPDATE flags SET document = 'null' WHERE flag_id = 'lost'; UPDATE flag_versions SET document = '' WHERE flag_id = 'lost'");
+  await sql.query(
+    "UPDATE flags SET document = 'null' WHERE flag_id = 'lost'; UPDATE flag_versions SET document = '' WHERE flag_id = 'lost'",
+  );
   const content = await store.readAll();
   t.equal(content.items.find((item) => item.id === 'lost')?.json, 'null');
   t.match(content.head, sumsOf(content));
@@ -270,7 +203,9 @@ test('sums are those of a recomputation after any sequence of commands, and delt
   const environment = fc.constantFrom('prod', 'dev');
   const command = fc.oneof(
     fc.tuple(flagId, environment).map(([id, env]) => create(id, {}, env)),
-    fc.tuple(flagId, environment, fc.integer({ min: 0, max: 100 })).map(([id, env, share]) => patch(id, { rollout_percentage: share }, undefined, env)),
+    fc
+      .tuple(flagId, environment, fc.integer({ min: 0, max: 100 }))
+      .map(([id, env, share]) => patch(id, { rollout_percentage: share }, undefined, env)),
     fc.tuple(flagId, environment).map(([id, env]) => archive(id, env)),
     fc.tuple(flagId, environment).map(([id, env]) => restore(id, env)),
     fc.constant<Command>({ type: 'key.create', grantor: ROOT, body: { name: 'p' } }),
@@ -282,7 +217,8 @@ test('sums are those of a recomputation after any sequence of commands, and delt
       for (const one of commands) {
         const outcome = await ask(one);
         if (!outcome.ok) continue;
-        if (outcome.revision !== last && outcome.revision !== last + 1) throw new Error(`a gap: ${last}, then ${outcome.revision}`);
+        if (outcome.revision !== last && outcome.revision !== last + 1)
+          throw new Error(`a gap: ${last}, then ${outcome.revision}`);
         last = outcome.revision;
       }
       const after = await store.readAll();

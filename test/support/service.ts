@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,7 @@ export interface Service {
   primaryPid(): number;
   workerPids(): number[];
   /** Asks the API with the admin key. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into replies of every route
   api(path: string, init?: RequestInit & { json?: unknown }): Promise<{ status: number; headers: Headers; body: any }>;
   /** Ends the launcher with a signal and resolves with its exit code when it is gone. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
@@ -51,8 +52,15 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'burgee-')));
   const launcher = spawn(process.execPath, [MAIN], {
     env: {
-      PATH: process.env['PATH'], HOME: process.env['HOME'], PORT: String(port), HOST: '127.0.0.1', DATA_DIR: dataDir,
-      WORKERS: String(options.workers ?? 2), BOOTSTRAP_ADMIN_KEY: ADMIN_KEY, LOG_LEVEL: 'info', ...options.env,
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      DATA_DIR: dataDir,
+      WORKERS: String(options.workers ?? 2),
+      BOOTSTRAP_ADMIN_KEY: ADMIN_KEY,
+      LOG_LEVEL: 'info',
+      ...options.env,
     },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -73,17 +81,27 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   }
 
   const service: Service = {
-    url, port, dataDir, launcher,
+    url,
+    port,
+    dataDir,
+    launcher,
     output: () => output,
     primaryPid: () => pidIn(dataDir, 'primary.pid'),
-    workerPids: () => readdirSync(join(dataDir, 'run')).filter((name) => /^worker-\d+\.pid$/.test(name)).map((name) => pidIn(dataDir, name)),
+    workerPids: () =>
+      readdirSync(join(dataDir, 'run'))
+        .filter((name) => /^worker-\d+\.pid$/.test(name))
+        .map((name) => pidIn(dataDir, name)),
     async api(path, init = {}) {
       const { json, ...rest } = init;
       const body = json === undefined ? init.body : JSON.stringify(json);
       const response = await fetch(url + path, {
         ...rest,
         ...(body === undefined ? {} : { body }),
-        headers: { 'x-api-key': ADMIN_KEY, ...(json === undefined ? {} : { 'content-type': 'application/json' }), ...(rest.headers as object) },
+        headers: {
+          'x-api-key': ADMIN_KEY,
+          ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(rest.headers as object),
+        },
       });
       const text = await response.text();
       return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) };
@@ -125,8 +143,14 @@ export function alive(pid: number): boolean {
 }
 
 /** Runs dist/main.js to its end. */
-export async function runToEnd(args: readonly string[], env: Readonly<Record<string, string>>): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child: ChildProcess = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+export async function runToEnd(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child: ChildProcess = spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout?.on('data', (chunk) => (stdout += chunk));

@@ -9,8 +9,8 @@ import type { FlagDocument } from '../../src/core/model.ts';
 import { createFlag } from '../../src/core/parse.ts';
 import type { CommandOutcome, CommandRequest } from '../../src/ipc/messages.ts';
 import { hashUser } from '../../src/kernel/murmur3.ts';
-import { createHttp, type Http } from '../../src/worker/http.ts';
 import type { AccessRecord, RequestLimiter } from '../../src/worker/http/deps.ts';
+import { createHttp, type Http } from '../../src/worker/http.ts';
 import { ADMITTED, SPENT } from '../../src/worker/limiter.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot, SnapshotHolder } from '../../src/worker/serving.ts';
 
@@ -28,11 +28,15 @@ export interface KeySpec {
 
 export function makeKey(spec: KeySpec): ServingKey {
   return {
-    keyId: `key_${spec.raw.slice(0, 12)}`, keyHash: createHash('sha256').update(spec.raw).digest('hex'), name: spec.raw,
-    rank: RANKS[spec.scope], scopes: (Object.keys(RANKS) as ScopeName[]).filter((scope) => RANKS[scope] <= RANKS[spec.scope]),
+    keyId: `key_${spec.raw.slice(0, 12)}`,
+    keyHash: createHash('sha256').update(spec.raw).digest('hex'),
+    name: spec.raw,
+    rank: RANKS[spec.scope],
+    scopes: (Object.keys(RANKS) as ScopeName[]).filter((scope) => RANKS[scope] <= RANKS[spec.scope]),
     environments: spec.environments === undefined ? undefined : new Set(spec.environments),
     tags: spec.tags === undefined ? undefined : new Set(spec.tags),
-    rateLimit: spec.rateLimit ?? 0, expiresAtMs: spec.expiresAtMs ?? Number.POSITIVE_INFINITY,
+    rateLimit: spec.rateLimit ?? 0,
+    expiresAtMs: spec.expiresAtMs ?? Number.POSITIVE_INFINITY,
   };
 }
 
@@ -41,16 +45,30 @@ export function makeFlag(body: Readonly<Record<string, unknown>>, environment = 
   const definition = createFlag(body, environment);
   if (!definition.ok) throw new Error(JSON.stringify(definition.issues));
   const at = '2026-01-05T09:00:00.000Z';
-  const document: FlagDocument = { ...definition.value, version, revision: 7, created_at: at, updated_at: at, updated_by: 'key_test' };
+  const document: FlagDocument = {
+    ...definition.value,
+    version,
+    revision: 7,
+    created_at: at,
+    updated_at: at,
+    updated_by: 'key_test',
+  };
   return compileFlag(renderDocument(document), { environment, id: definition.value.flag_id });
 }
 
-export function makeSnapshot(revision: number, flags: readonly CompiledFlag[], keys: readonly ServingKey[]): ServingSnapshot {
+export function makeSnapshot(
+  revision: number,
+  flags: readonly CompiledFlag[],
+  keys: readonly ServingKey[],
+): ServingSnapshot {
   const environments = new Map<string, ServingEnvironment>();
   for (const environment of ['dev', 'prod', 'staging']) {
     const own = flags.filter((flag) => flag.environment === environment).sort((a, b) => (a.flagId < b.flagId ? -1 : 1));
     environments.set(environment, {
-      environment, json: JSON.stringify({ environment, description: '' }), changedAt: revision, flags: new Map(own.map((flag) => [flag.flagId, flag])),
+      environment,
+      json: JSON.stringify({ environment, description: '' }),
+      changedAt: revision,
+      flags: new Map(own.map((flag) => [flag.flagId, flag])),
     });
   }
   return { epoch: 'e1', revision, environments, keysByHash: new Map(keys.map((key) => [key.keyHash, key])) };
@@ -79,7 +97,10 @@ export interface Serving {
   swap(snapshot: ServingSnapshot): void;
 }
 
-export async function startServing(snapshot: ServingSnapshot | undefined, allowedOrigins: readonly string[] = []): Promise<Serving> {
+export async function startServing(
+  snapshot: ServingSnapshot | undefined,
+  allowedOrigins: readonly string[] = [],
+): Promise<Serving> {
   const waiters = new Set<{ readonly revision: number; readonly done: (reached: boolean) => void }>();
   const holder: SnapshotHolder = {
     get current() {
@@ -108,7 +129,10 @@ export async function startServing(snapshot: ServingSnapshot | undefined, allowe
     standing: (key) => ({ limit: key.rateLimit, remaining: serving.verdict === SPENT ? 0 : 5, resetSeconds: 17 }),
   };
   const http = createHttp({
-    holder, limiter, hash: hashUser, build: { version: '1.2.3', build: 'abc' },
+    holder,
+    limiter,
+    hash: hashUser,
+    build: { version: '1.2.3', build: 'abc' },
     link: {
       connected: true,
       command: async (request) => serving.command(request),
@@ -117,14 +141,26 @@ export async function startServing(snapshot: ServingSnapshot | undefined, allowe
     tallies: { request: (routeIndex, status) => void serving.counted.push({ routeIndex, status }), count: () => {} },
     accessLog: { wants: () => true, record: (entry) => void serving.logged.push(entry) },
     config: { host: '127.0.0.1', port: 0, allowedOrigins },
-    logger: { error: (fields, message) => void serving.failures.push(`${message} ${String((fields as { err?: unknown }).err)}`) },
+    logger: {
+      error: (fields, message) => void serving.failures.push(`${message} ${String((fields as { err?: unknown }).err)}`),
+    },
     ownMetrics: () => 'own 1\n',
   });
   const port = await http.listen();
   const serving: Serving = {
-    http, port, url: `http://127.0.0.1:${port}`, snapshot, staleSeconds: 0, verdict: ADMITTED, waited: true,
+    http,
+    port,
+    url: `http://127.0.0.1:${port}`,
+    snapshot,
+    staleSeconds: 0,
+    verdict: ADMITTED,
+    waited: true,
     command: () => ({ ok: false, code: 'STORAGE_UNAVAILABLE', detail: 'away' }),
-    metricsText: undefined, counted: [], logged: [], failures: [], onWait: () => {},
+    metricsText: undefined,
+    counted: [],
+    logged: [],
+    failures: [],
+    onWait: () => {},
     swap(next) {
       serving.snapshot = next;
       for (const waiter of [...waiters]) if (next.revision >= waiter.revision) waiter.done(true);
@@ -137,7 +173,11 @@ export async function startServing(snapshot: ServingSnapshot | undefined, allowe
  * Sends bytes as they are and resolves with all that came back by the time `until` says enough, or the other side closed.
  * The default is one whole reply.
  */
-export function sendRaw(port: number, bytes: string | Uint8Array, until: (text: string) => boolean = isWholeReply): Promise<string> {
+export function sendRaw(
+  port: number,
+  bytes: string | Uint8Array,
+  until: (text: string) => boolean = isWholeReply,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes));

@@ -4,24 +4,60 @@ import type { DeltaContent, SnapshotContent, SnapshotHead, SnapshotItem } from '
 
 export const EPOCH = '5f3c1d1e-7f0b-4f0c-9b2e-000000000001';
 
-export function flagItem(id: string, revision: number, tag: bigint, fields: Record<string, unknown> = {}): SnapshotItem {
+export function flagItem(
+  id: string,
+  revision: number,
+  tag: bigint,
+  fields: Record<string, unknown> = {},
+): SnapshotItem {
   const json = JSON.stringify({
-    flag_id: id, environment: 'prod', description: '', tags: [], owner: '', kind: 'release', enabled: true, type: 'boolean',
-    rollout_percentage: 100, bucket_by: 'user_id', salt: null, targets: [], prerequisites: [], rules: [], version: 1, revision,
-    created_at: '2026-01-01T00:00:00.000Z', updated_at: '2026-01-01T00:00:00.000Z', updated_by: 'test', ...fields,
+    flag_id: id,
+    environment: 'prod',
+    description: '',
+    tags: [],
+    owner: '',
+    kind: 'release',
+    enabled: true,
+    type: 'boolean',
+    rollout_percentage: 100,
+    bucket_by: 'user_id',
+    salt: null,
+    targets: [],
+    prerequisites: [],
+    rules: [],
+    version: 1,
+    revision,
+    created_at: '2026-01-01T00:00:00.000Z',
+    updated_at: '2026-01-01T00:00:00.000Z',
+    updated_by: 'test',
+    ...fields,
   });
   return { kind: 'flag', environment: 'prod', id, revision, tag, json };
 }
 
 export function keyItem(id: string, revision: number, tag: bigint, hash: string): SnapshotItem {
   const json = JSON.stringify({
-    key_id: id, key_hash: hash, name: id, scopes: ['admin'], environments: null, tags: null, rate_limit: 0, expires_at: null,
+    key_id: id,
+    key_hash: hash,
+    name: id,
+    scopes: ['admin'],
+    environments: null,
+    tags: null,
+    rate_limit: 0,
+    expires_at: null,
   });
   return { kind: 'key', environment: '', id, revision, tag, json };
 }
 
 export function environmentItem(id: string, revision: number, tag: bigint): SnapshotItem {
-  return { kind: 'environment', environment: '', id, revision, tag, json: JSON.stringify({ environment: id, revision }) };
+  return {
+    kind: 'environment',
+    environment: '',
+    id,
+    revision,
+    tag,
+    json: JSON.stringify({ environment: id, revision }),
+  };
 }
 
 export function headOf(revision: number, items: readonly SnapshotItem[], epoch = EPOCH): SnapshotHead {

@@ -1,7 +1,8 @@
 // Attributes of a context: from `attr.country=PL` in a query, or as they came in a body. Built and read by own
 // properties only, so that no name means more than the letters it is made of.
-import { limits } from '../../limits.ts';
+
 import type { Issue, Json, JsonObject } from '../../core/model.ts';
+import { limits } from '../../limits.ts';
 
 /** Bytes of UTF-8 of one context's attributes, as JSON or as sent in a query: more is a document, not a context. */
 const ATTRIBUTES_BYTES_MAX = 65_536;
@@ -34,13 +35,16 @@ export class AttributesBuilder {
     }
     this.count += 1;
     this.bytes += Buffer.byteLength(path) + Buffer.byteLength(text);
-    if (this.count > limits.attributesMax) return { path: 'attr', message: `must be at most ${limits.attributesMax} attributes` };
-    if (this.bytes > ATTRIBUTES_BYTES_MAX) return { path: 'attr', message: `must be at most ${ATTRIBUTES_BYTES_MAX} bytes` };
+    if (this.count > limits.attributesMax)
+      return { path: 'attr', message: `must be at most ${limits.attributesMax} attributes` };
+    if (this.bytes > ATTRIBUTES_BYTES_MAX)
+      return { path: 'attr', message: `must be at most ${ATTRIBUTES_BYTES_MAX} bytes` };
     let branch = this.root;
     for (let i = 0; i < steps.length - 1; i += 1) {
       const step = steps[i] as string;
       const next = (branch[step] ??= Object.create(null) as Branch);
-      if (next instanceof Leaf) return { path: at, message: `cannot be set: ${steps.slice(0, i + 1).join('.')} is a value` };
+      if (next instanceof Leaf)
+        return { path: at, message: `cannot be set: ${steps.slice(0, i + 1).join('.')} is a value` };
       branch = next;
     }
     const leaf = (branch[steps[steps.length - 1] as string] ??= new Leaf());
@@ -73,9 +77,12 @@ const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
  */
 export function readScalar(text: string): Json {
   switch (text) {
-    case 'true': return true;
-    case 'false': return false;
-    case 'null': return null;
+    case 'true':
+      return true;
+    case 'false':
+      return false;
+    case 'null':
+      return null;
   }
   const first = text.charCodeAt(0);
   if (first === 0x22) return readQuoted(text);
@@ -112,7 +119,8 @@ function normalised(text: string): string {
  */
 export function checkAttributes(attributes: unknown, path: string, bodyBytes: number): Issue | undefined {
   if (attributes === undefined) return undefined;
-  if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes)) return { path, message: 'must be an object' };
+  if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes))
+    return { path, message: 'must be an object' };
   let count = 0;
   for (const name in attributes) if (Object.hasOwn(attributes, name)) count += 1;
   if (count > limits.attributesMax) return { path, message: `must have at most ${limits.attributesMax} attributes` };
@@ -120,7 +128,9 @@ export function checkAttributes(attributes: unknown, path: string, bodyBytes: nu
     return { path, message: `must be nested at most ${limits.attributesDepthMax} levels deep` };
   }
   const bytes = bodyBytes <= ATTRIBUTES_BYTES_MAX ? 0 : Buffer.byteLength(JSON.stringify(attributes));
-  return bytes <= ATTRIBUTES_BYTES_MAX ? undefined : { path, message: `must be at most ${ATTRIBUTES_BYTES_MAX} bytes of JSON` };
+  return bytes <= ATTRIBUTES_BYTES_MAX
+    ? undefined
+    : { path, message: `must be at most ${ATTRIBUTES_BYTES_MAX} bytes of JSON` };
 }
 
 function isWithinDepth(value: unknown, levels: number): boolean {

@@ -1,7 +1,7 @@
 // Turns a request's body into JSON, or says why not. Bytes first: what is not UTF-8, or nests without end, never
 // reaches a parser that recurses.
 import { limits } from '../../limits.ts';
-import { invalid, refuse, type Refusal } from './refusal.ts';
+import { invalid, type Refusal, refuse } from './refusal.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -18,7 +18,8 @@ export function checkMediaType(contentType: string, mergePatch: boolean): Refusa
 
 /** The body's value, wrapped so that it cannot be taken for a refusal. */
 export function readJson(bytes: Uint8Array): { readonly value: unknown } | Refusal {
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return invalid('', 'the body must not begin with a byte order mark');
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
+    return invalid('', 'the body must not begin with a byte order mark');
   if (isTooDeep(bytes)) return invalid('', `the body must be nested at most ${limits.documentDepthMax} levels deep`);
   let text: string;
   try {
@@ -32,7 +33,10 @@ export function readJson(bytes: Uint8Array): { readonly value: unknown } | Refus
     // The engine's message quotes the body, which may hold what should not be repeated; its position is enough.
     const position = /position (\d+)/.exec(String(error))?.[1];
     if (text.trim() === '') return invalid('', 'the body must be JSON, and is empty');
-    return invalid('', position === undefined ? 'the body is not valid JSON' : `the body is not valid JSON at character ${position}`);
+    return invalid(
+      '',
+      position === undefined ? 'the body is not valid JSON' : `the body is not valid JSON at character ${position}`,
+    );
   }
 }
 

@@ -44,7 +44,15 @@ export interface OpenCall {
 export type OpenHandler = (call: OpenCall) => Answer | Promise<Answer>;
 
 export type OpenOperationId =
-  'home' | 'livez' | 'readyz' | 'healthz' | 'metrics' | 'version' | 'openapi' | 'docs' | 'docsFile';
+  | 'home'
+  | 'livez'
+  | 'readyz'
+  | 'healthz'
+  | 'metrics'
+  | 'version'
+  | 'openapi'
+  | 'docs'
+  | 'docsFile';
 export type KeyedOperationId = Exclude<OperationId, OpenOperationId>;
 /** One handler for each route of the table: a route without one does not compile. */
 export type KeyedHandlers = { readonly [Id in KeyedOperationId]: KeyedHandler };

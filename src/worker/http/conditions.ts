@@ -1,7 +1,7 @@
 // The headers that make a request conditional or repeatable.
 import { createHash } from 'node:crypto';
-import { limits } from '../../limits.ts';
 import type { IfMatch } from '../../ipc/messages.ts';
+import { limits } from '../../limits.ts';
 import { invalid, isRefusal, type Refusal } from './refusal.ts';
 
 /** Versions that If-Match accepts, wrapped; a tag that is no version of ours matches nothing. */
@@ -28,7 +28,9 @@ export function matchesNone(header: string, tag: string): boolean {
 
 /** The key of an Idempotency-Key header (undefined: none) with the fingerprint of its request; wrapped, undefined when there is none. */
 export function readIdempotency(
-  header: string | undefined, request: { readonly method: string; readonly path: string; readonly query: string }, body: Uint8Array,
+  header: string | undefined,
+  request: { readonly method: string; readonly path: string; readonly query: string },
+  body: Uint8Array,
 ): { readonly idempotency: { readonly key: string; readonly fingerprint: string } | undefined } | Refusal {
   if (header === undefined) return { idempotency: undefined };
   if (header.length > limits.idempotencyKeyCharsMax || !/^[\x21-\x7e]+$/.test(header)) {
@@ -45,11 +47,13 @@ export function readIdempotency(
  * `current`: the snapshot's.
  */
 export function readMinRevision(
-  sent: { readonly min: string; readonly minHeader: string; readonly at: string; readonly atHeader: string }, current: number,
+  sent: { readonly min: string; readonly minHeader: string; readonly at: string; readonly atHeader: string },
+  current: number,
 ): { readonly minRevision: number | undefined } | Refusal {
   const at = sent.at !== '' || sent.atHeader !== '';
   const path = sent.atHeader === '' ? 'at_revision' : 'X-Flags-At-Revision';
-  if (at && (sent.min !== '' || sent.minHeader !== '')) return invalid(path, 'cannot be given together with min_revision');
+  if (at && (sent.min !== '' || sent.minHeader !== ''))
+    return invalid(path, 'cannot be given together with min_revision');
   if (at) return invalid(path, 'is not supported by this version');
   const fromQuery = readRevision('min_revision', sent.min, current);
   if (isRefusal(fromQuery)) return fromQuery;
@@ -62,12 +66,19 @@ export function readMinRevision(
   return minRevision === undefined ? fromHeader : fromQuery;
 }
 
-function readRevision(path: string, text: string, current: number): { readonly minRevision: number | undefined } | Refusal {
+function readRevision(
+  path: string,
+  text: string,
+  current: number,
+): { readonly minRevision: number | undefined } | Refusal {
   if (text === '') return { minRevision: undefined };
   if (!/^[1-9][0-9]{0,15}$/.test(text)) return invalid(path, 'must be a revision: a positive whole number');
   const revision = Number(text);
   if (revision > current + limits.minRevisionAheadMax) {
-    return invalid(path, `is more than ${limits.minRevisionAheadMax} ahead of revision ${current}; it is of another store`);
+    return invalid(
+      path,
+      `is more than ${limits.minRevisionAheadMax} ahead of revision ${current}; it is of another store`,
+    );
   }
   return { minRevision: revision };
 }

@@ -6,8 +6,12 @@ export interface Cors {
   /** Header lines for a reply to a request from `origin` (empty: none sent). */
   headers(origin: string): readonly (readonly [name: string, value: string])[];
   /** Header lines for a preflight beside those of `headers`; undefined when it is not one from an allowed origin. */
-  preflight(request: { readonly origin: string; readonly method: string; readonly headers: string; readonly allow: string }):
-    readonly (readonly [name: string, value: string])[] | undefined;
+  preflight(request: {
+    readonly origin: string;
+    readonly method: string;
+    readonly headers: string;
+    readonly allow: string;
+  }): readonly (readonly [name: string, value: string])[] | undefined;
 }
 
 const ALLOWED_HEADERS = new Set(['x-api-key', 'authorization', 'content-type', 'if-none-match']);
@@ -33,7 +37,10 @@ export function createCors(origins: readonly string[]): Cors {
     preflight(request) {
       const value = request.origin === '' || request.method === '' ? undefined : allowed(request.origin);
       if (value === undefined) return undefined;
-      const asked = request.headers.toLowerCase().split(',').map((name) => name.trim());
+      const asked = request.headers
+        .toLowerCase()
+        .split(',')
+        .map((name) => name.trim());
       const granted = asked.filter((name) => ALLOWED_HEADERS.has(name) || OUR_HEADER.test(name));
       return [
         ['Access-Control-Allow-Methods', request.allow],

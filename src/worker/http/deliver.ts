@@ -2,12 +2,12 @@
 import { routeLabels } from '../../api/routes.ts';
 import { errors } from '../../errors.ts';
 import type { ServingKey } from '../serving.ts';
-import { makeHead, type HeldExchange } from '../transport/transport.ts';
+import { type HeldExchange, makeHead } from '../transport/transport.ts';
 import type { Answer } from './call.ts';
 import type { Cors } from './cors.ts';
 import type { HttpDeps } from './deps.ts';
 import { isRefusal, problemJson } from './refusal.ts';
-import { statusLine, type Reply } from './reply.ts';
+import { type Reply, statusLine } from './reply.ts';
 import type { RawRequest } from './request.ts';
 
 /** Either kind of exchange. */
@@ -26,7 +26,10 @@ export type Deliver = (outlet: Outlet, delivery: Delivery, answer: Answer) => vo
 
 type Lines = (readonly [name: string, value: string])[];
 
-export function createDeliver(deps: Pick<HttpDeps, 'holder' | 'limiter' | 'tallies' | 'accessLog'>, cors: Cors): Deliver {
+export function createDeliver(
+  deps: Pick<HttpDeps, 'holder' | 'limiter' | 'tallies' | 'accessLog'>,
+  cors: Cors,
+): Deliver {
   function linesOf(delivery: Delivery, reply: Reply, code: string | undefined): Lines {
     const { request, key } = delivery;
     const lines: Lines = reply.mediaType === '' ? [] : [['Content-Type', reply.mediaType]];
@@ -34,7 +37,8 @@ export function createDeliver(deps: Pick<HttpDeps, 'holder' | 'limiter' | 'talli
     const staleSeconds = deps.holder.current === undefined ? 0 : deps.holder.staleSeconds();
     if (staleSeconds > 0) lines.push(['X-Flags-Stale', String(staleSeconds)]);
     lines.push(['X-Request-Id', request.requestId], ...reply.headers);
-    if (key !== undefined && (delivery.showsLimit || code === 'RATE_LIMITED')) lines.push(...limitLines(deps, key, code));
+    if (key !== undefined && (delivery.showsLimit || code === 'RATE_LIMITED'))
+      lines.push(...limitLines(deps, key, code));
     lines.push(...cors.headers(request.headers.get('origin') ?? ''));
     return lines;
   }
@@ -44,7 +48,8 @@ export function createDeliver(deps: Pick<HttpDeps, 'holder' | 'limiter' | 'talli
     const { request } = delivery;
     const head = makeHead(linesOf(delivery, reply, isRefusal(answer) ? answer.code : undefined));
     const status = statusLine(reply.status);
-    if (reply.body === undefined) outlet.sendEmpty(status, head, reply.status === 204 || reply.status === 304 ? undefined : 0);
+    if (reply.body === undefined)
+      outlet.sendEmpty(status, head, reply.status === 204 || reply.status === 304 ? undefined : 0);
     else if (request.method === 'HEAD') outlet.sendEmpty(status, head, Buffer.byteLength(reply.body));
     else outlet.send(status, head, reply.body);
     const seconds = (performance.now() - request.startedMs) / 1000;
@@ -52,8 +57,13 @@ export function createDeliver(deps: Pick<HttpDeps, 'holder' | 'limiter' | 'talli
     if (reply.status === 429) deps.tallies.count('burgee_rate_limited_total', 1);
     if (!deps.accessLog.wants(reply.status)) return;
     deps.accessLog.record({
-      requestId: request.requestId, method: request.method, route: routeLabels[delivery.routeIndex] ?? '', status: reply.status,
-      seconds, keyId: delivery.key?.keyId, traceparent: request.traceparent,
+      requestId: request.requestId,
+      method: request.method,
+      route: routeLabels[delivery.routeIndex] ?? '',
+      status: reply.status,
+      seconds,
+      keyId: delivery.key?.keyId,
+      traceparent: request.traceparent,
     });
   };
 }

@@ -8,7 +8,10 @@ export interface RequestLimiter {
   /** Waits for a token; false: refused after all. */
   waitTake(key: ServingKey): Promise<boolean>;
   /** Where the key stands in its window. limit 0: it has none. */
-  standing(key: ServingKey, nowMs: number): { readonly limit: number; readonly remaining: number; readonly resetSeconds: number };
+  standing(
+    key: ServingKey,
+    nowMs: number,
+  ): { readonly limit: number; readonly remaining: number; readonly resetSeconds: number };
 }
 
 export interface RequestTallies {

@@ -1,7 +1,7 @@
 // Which environment a request means: what it names, else the one its key is bound to, else prod. A key's bounds are
 // told before anything is looked up, so that nobody learns what exists beyond them.
 import type { ServingKey } from '../serving.ts';
-import { invalid, refuse, type Refusal } from './refusal.ts';
+import { invalid, type Refusal, refuse } from './refusal.ts';
 
 const DEFAULT_ENVIRONMENT = 'prod';
 
@@ -12,7 +12,10 @@ export function checkBound(key: ServingKey, environment: string): Refusal | unde
 }
 
 /** The environment, wrapped. `named`: what the request says, undefined when nothing. */
-export function resolveEnvironment(key: ServingKey, named: string | undefined): { readonly environment: string } | Refusal {
+export function resolveEnvironment(
+  key: ServingKey,
+  named: string | undefined,
+): { readonly environment: string } | Refusal {
   if (named !== undefined) return { environment: named };
   if (key.environments === undefined) return { environment: DEFAULT_ENVIRONMENT };
   if (key.environments.size === 1) for (const only of key.environments) return { environment: only };
@@ -20,12 +23,17 @@ export function resolveEnvironment(key: ServingKey, named: string | undefined): 
 }
 
 /** The environment that a body names, wrapped; undefined when it names none. It must agree with the query's. */
-export function readBodyEnvironment(body: unknown, fromQuery: string | undefined): { readonly named: string | undefined } | Refusal {
-  const named = typeof body === 'object' && body !== null && Object.hasOwn(body, 'environment')
-    ? (body as { readonly environment: unknown }).environment
-    : undefined;
+export function readBodyEnvironment(
+  body: unknown,
+  fromQuery: string | undefined,
+): { readonly named: string | undefined } | Refusal {
+  const named =
+    typeof body === 'object' && body !== null && Object.hasOwn(body, 'environment')
+      ? (body as { readonly environment: unknown }).environment
+      : undefined;
   if (named === undefined) return { named: undefined };
   if (typeof named !== 'string') return invalid('environment', 'must be a string');
-  if (fromQuery !== undefined && fromQuery !== named) return invalid('environment', 'differs from the one in the query');
+  if (fromQuery !== undefined && fromQuery !== named)
+    return invalid('environment', 'differs from the one in the query');
   return { named };
 }

@@ -1,22 +1,31 @@
 // The one order in which a request can be refused (contract, section 2): 404 route, 405, 401, 429, 403 scope or
 // environment in the query, 413, 415, 400, 403 environment in the body, 409 for min_revision; then the route itself.
 // The hot path takes its own way through this and comes here with whatever it would not serve at once.
-import { findIssues } from '../../api/validate.ts';
+
 import { NO_ROUTE, type Route, type RouteScope } from '../../api/routes.ts';
+import { findIssues } from '../../api/validate.ts';
 import { limits } from '../../limits.ts';
-import { rawKeyOf, type Auth } from '../auth.ts';
+import { type Auth, rawKeyOf } from '../auth.ts';
 import { SPENT, WAIT } from '../limiter.ts';
 import type { ServingKey, ServingSnapshot, SnapshotHolder } from '../serving.ts';
 import type { Exchange, HeldExchange } from '../transport/transport.ts';
 import { checkMediaType, readJson } from './body.ts';
-import type { Answer, Call, KeyedHandler, KeyedHandlers, KeyedOperationId, OpenHandlers, OpenOperationId } from './call.ts';
+import type {
+  Answer,
+  Call,
+  KeyedHandler,
+  KeyedHandlers,
+  KeyedOperationId,
+  OpenHandlers,
+  OpenOperationId,
+} from './call.ts';
 import { readIdempotency, readIfMatch, readMinRevision } from './conditions.ts';
 import type { Cors } from './cors.ts';
 import type { Deliver, Delivery, Outlet } from './deliver.ts';
 import type { HttpDeps } from './deps.ts';
 import { checkBound, readBodyEnvironment, resolveEnvironment } from './environment.ts';
-import { decodePart, readQuery, type Query } from './query.ts';
-import { invalid, isRefusal, refuse, refuseIssues, type Refusal } from './refusal.ts';
+import { decodePart, type Query, readQuery } from './query.ts';
+import { invalid, isRefusal, type Refusal, refuse, refuseIssues } from './refusal.ts';
 import { emptyReply } from './reply.ts';
 import { copyRequest, declaredBytes, type RawRequest } from './request.ts';
 import { findRoute, type Match } from './router.ts';
@@ -37,7 +46,10 @@ export interface Taken {
 export type Pipeline = (exchange: Exchange, taken: Taken | undefined) => void;
 
 /** Answers 500 for a handler that threw; `exchange` as long as it is open. */
-export function createFailureAnswer(deliver: Deliver, logger: HttpDeps['logger']): (error: unknown, exchange: Exchange | undefined) => void {
+export function createFailureAnswer(
+  deliver: Deliver,
+  logger: HttpDeps['logger'],
+): (error: unknown, exchange: Exchange | undefined) => void {
   return (error, exchange) => {
     const request = exchange === undefined ? undefined : copyRequest(exchange, performance.now());
     logger.error({ err: error, requestId: request?.requestId, path: request?.path }, 'a handler failed');
@@ -63,15 +75,24 @@ export function createPipeline(deps: {
   }
 
   /** Answers now, while the exchange lives; or keeps it and answers when the promise is there. */
-  function answerLater(exchange: Exchange, delivery: Delivery, bodyBytesMax: number, work: (held: HeldExchange) => Promise<Answer>): void {
+  function answerLater(
+    exchange: Exchange,
+    delivery: Delivery,
+    bodyBytesMax: number,
+    work: (held: HeldExchange) => Promise<Answer>,
+  ): void {
     const held = exchange.hold(bodyBytesMax);
-    work(held).then(
-      (answer) => deliverTo(held, delivery, answer),
-      (error: unknown) => {
-        logger.error({ err: error, requestId: delivery.request.requestId }, 'a request failed');
-        deps.deliver(held, delivery, refuse('INTERNAL'));
-      },
-    ).catch((error: unknown) => logger.error({ err: error, requestId: delivery.request.requestId }, 'a reply could not be written'));
+    work(held)
+      .then(
+        (answer) => deliverTo(held, delivery, answer),
+        (error: unknown) => {
+          logger.error({ err: error, requestId: delivery.request.requestId }, 'a request failed');
+          deps.deliver(held, delivery, refuse('INTERNAL'));
+        },
+      )
+      .catch((error: unknown) =>
+        logger.error({ err: error, requestId: delivery.request.requestId }, 'a reply could not be written'),
+      );
   }
 
   function deliverTo(outlet: Outlet, delivery: Delivery, answer: Answer): void {
@@ -84,7 +105,11 @@ export function createPipeline(deps: {
     const delivery = { request, routeIndex: NO_ROUTE, key: undefined, showsLimit: false };
     if (request.ambiguous) {
       exchange.closeAfterReply();
-      return deps.deliver(exchange, delivery, invalid('Content-Length', 'the length of the body must be told once, in one way'));
+      return deps.deliver(
+        exchange,
+        delivery,
+        invalid('Content-Length', 'the length of the body must be told once, in one way'),
+      );
     }
     const { match, allow } = findRoute(request.method, request.path);
     if (match === undefined) return deliverTo(exchange, delivery, offRoute(request, allow, deps.cors));
@@ -93,12 +118,23 @@ export function createPipeline(deps: {
     if (route.scope === undefined) {
       const key = snapshot === undefined ? undefined : keyOf(request, snapshot);
       const handler = deps.open[route.operationId as OpenOperationId];
-      return answerLater(exchange, { ...delivery, routeIndex: index }, 0, async () => handler({ request, parameters: match.raw, key }));
+      return answerLater(exchange, { ...delivery, routeIndex: index }, 0, async () =>
+        handler({ request, parameters: match.raw, key }),
+      );
     }
-    if (snapshot === undefined) return deliverTo(exchange, { ...delivery, routeIndex: index }, refuse('NOT_READY', undefined, [['Retry-After', '1']]));
+    if (snapshot === undefined)
+      return deliverTo(
+        exchange,
+        { ...delivery, routeIndex: index },
+        refuse('NOT_READY', undefined, [['Retry-After', '1']]),
+      );
     const key = taken?.key ?? keyOf(request, snapshot);
     if (key === undefined) {
-      return deliverTo(exchange, { ...delivery, routeIndex: index }, refuse('UNAUTHORIZED', undefined, [['WWW-Authenticate', 'Bearer realm="burgee"']]));
+      return deliverTo(
+        exchange,
+        { ...delivery, routeIndex: index },
+        refuse('UNAUTHORIZED', undefined, [['WWW-Authenticate', 'Bearer realm="burgee"']]),
+      );
     }
     const verdict = taken?.verdict ?? limiter.tryTake(key, Date.now());
     const keyed = { request, routeIndex: index, key, showsLimit: route.group !== 'evaluation' };
@@ -115,9 +151,11 @@ export function createPipeline(deps: {
 
 /** OPTIONS, 404 or 405. */
 function offRoute(request: RawRequest, allow: readonly string[], cors: Cors): Answer {
-  if (allow.length === 0) return refuse('ROUTE_NOT_FOUND', `There is no ${request.path.slice(0, 256)} here; see /docs.`);
+  if (allow.length === 0)
+    return refuse('ROUTE_NOT_FOUND', `There is no ${request.path.slice(0, 256)} here; see /docs.`);
   const allowed = allow.join(', ');
-  if (request.method !== 'OPTIONS') return refuse('METHOD_NOT_ALLOWED', `This route has ${allowed}.`, [['Allow', allowed]]);
+  if (request.method !== 'OPTIONS')
+    return refuse('METHOD_NOT_ALLOWED', `This route has ${allowed}.`, [['Allow', allowed]]);
   const preflight = cors.preflight({
     origin: request.headers.get('origin') ?? '',
     method: request.headers.get('access-control-request-method') ?? '',
@@ -128,10 +166,19 @@ function offRoute(request: RawRequest, allow: readonly string[], cors: Cors): An
 }
 
 /** From 403 scope to 403 environment in the body. `current`: the snapshot's revision. */
-async function readCall(request: RawRequest, match: Match, key: ServingKey, held: HeldExchange, current: number): Promise<Call | Refusal> {
+async function readCall(
+  request: RawRequest,
+  match: Match,
+  key: ServingKey,
+  held: HeldExchange,
+  current: number,
+): Promise<Call | Refusal> {
   const { route } = match;
   if (route.scope !== undefined && key.rank < RANK[route.scope]) {
-    return refuse('SCOPE_REQUIRED', `This route needs the scope ${route.scope}; this key has ${key.scopes.join(', ')}.`);
+    return refuse(
+      'SCOPE_REQUIRED',
+      `This route needs the scope ${route.scope}; this key has ${key.scopes.join(', ')}.`,
+    );
   }
   const query = readQuery(request.query, route);
   const fromQuery = query.values.get('environment');
@@ -150,13 +197,25 @@ async function readCall(request: RawRequest, match: Match, key: ServingKey, held
   if (isRefusal(body)) return body;
   const environment = readEnvironment(route, key, fromQuery, body.value);
   if (isRefusal(environment)) return environment;
-  return { request, route, key, parameters: parameters as string[], query, body: body.value, bodyBytes: bytes.byteLength, ...environment, ...conditions };
+  return {
+    request,
+    route,
+    key,
+    parameters: parameters as string[],
+    query,
+    body: body.value,
+    bodyBytes: bytes.byteLength,
+    ...environment,
+    ...conditions,
+  };
 }
 
 /** 413 and 415. */
 async function readBytes(request: RawRequest, route: Route, held: HeldExchange): Promise<Uint8Array | Refusal> {
   if (route.body === undefined) return NO_BYTES;
-  const tooLarge = refuse('BODY_TOO_LARGE', `The request body is over ${limits.bodyBytesMax} bytes.`, [['Connection', 'close']]);
+  const tooLarge = refuse('BODY_TOO_LARGE', `The request body is over ${limits.bodyBytesMax} bytes.`, [
+    ['Connection', 'close'],
+  ]);
   if (declaredBytes(request) > limits.bodyBytesMax) return tooLarge;
   const bytes = await held.body();
   if (bytes === undefined) return tooLarge;
@@ -175,14 +234,20 @@ function readBody(route: Route, bytes: Uint8Array): { readonly value: unknown } 
 }
 
 function readConditions(
-  request: RawRequest, route: Route, query: Query, body: Uint8Array, current: number,
+  request: RawRequest,
+  route: Route,
+  query: Query,
+  body: Uint8Array,
+  current: number,
 ): Pick<Call, 'minRevision' | 'ifMatch' | 'idempotency'> | Refusal {
   const header = (name: string): string => request.headers.get(name) ?? '';
   const revision = readMinRevision(
     route.snapshot
       ? {
-          min: query.values.get('min_revision') ?? '', minHeader: header('x-flags-min-revision'),
-          at: query.values.get('at_revision') ?? '', atHeader: header('x-flags-at-revision'),
+          min: query.values.get('min_revision') ?? '',
+          minHeader: header('x-flags-min-revision'),
+          at: query.values.get('at_revision') ?? '',
+          atHeader: header('x-flags-at-revision'),
         }
       : NO_REVISIONS,
     current,
@@ -195,7 +260,12 @@ function readConditions(
   return { ...revision, ifMatch: ifMatch.versions, ...idempotency };
 }
 
-function readEnvironment(route: Route, key: ServingKey, fromQuery: string | undefined, body: unknown): { readonly environment: string } | Refusal {
+function readEnvironment(
+  route: Route,
+  key: ServingKey,
+  fromQuery: string | undefined,
+  body: unknown,
+): { readonly environment: string } | Refusal {
   if (route.environment === 'none') return { environment: '' };
   const fromBody = readBodyEnvironment(route.environment === 'body' ? body : undefined, fromQuery);
   if (isRefusal(fromBody)) return fromBody;
@@ -203,20 +273,31 @@ function readEnvironment(route: Route, key: ServingKey, fromQuery: string | unde
 }
 
 /** The environment in a body, the route's own checks, the wait for `min_revision`, and the answer. */
-async function answer(call: Call, handler: KeyedHandler, holder: SnapshotHolder, waiters: { count: number }): Promise<Answer> {
+async function answer(
+  call: Call,
+  handler: KeyedHandler,
+  holder: SnapshotHolder,
+  waiters: { count: number },
+): Promise<Answer> {
   const responder = handler(call);
   if (isRefusal(responder)) return responder;
   if (call.route.environment === 'body') {
     const refusal = checkBound(call.key, call.environment);
     if (refusal !== undefined) return refusal;
   }
-  const reached = call.minRevision === undefined || await reach(call.minRevision, holder, waiters);
+  const reached = call.minRevision === undefined || (await reach(call.minRevision, holder, waiters));
   const snapshot = holder.current;
   if (!reached || snapshot === undefined) {
-    return refuse('REVISION_NOT_REACHED', `Revision ${call.minRevision} has not arrived here; this is ${snapshot?.revision}.`, [['Retry-After', '1']]);
+    return refuse(
+      'REVISION_NOT_REACHED',
+      `Revision ${call.minRevision} has not arrived here; this is ${snapshot?.revision}.`,
+      [['Retry-After', '1']],
+    );
   }
   const answered = await responder(snapshot);
-  return isRefusal(answered) || answered.revision !== undefined ? answered : { ...answered, revision: snapshot.revision };
+  return isRefusal(answered) || answered.revision !== undefined
+    ? answered
+    : { ...answered, revision: snapshot.revision };
 }
 
 async function reach(revision: number, holder: SnapshotHolder, waiters: { count: number }): Promise<boolean> {

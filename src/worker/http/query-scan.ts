@@ -1,8 +1,9 @@
 // Hot path.
 // Reads an evaluation's query without taking it apart into a map. It takes only what is plainly right; for anything
 // else it says no, and the query is read again where issues are told.
-import { limits } from '../../limits.ts';
+
 import type { JsonObject } from '../../core/model.ts';
+import { limits } from '../../limits.ts';
 import { AttributesBuilder } from './attributes.ts';
 import { decodeQueryPart } from './query.ts';
 

@@ -1,8 +1,9 @@
 // Reads a query string: `+` is a space, a bad percent-encoding is an issue, and so is a name we do not know, for a
 // misspelt `environment` must not silently give the answer of another one.
-import { limits } from '../../limits.ts';
-import type { Issue, JsonObject } from '../../core/model.ts';
+
 import type { Route } from '../../api/routes.ts';
+import type { Issue, JsonObject } from '../../core/model.ts';
+import { limits } from '../../limits.ts';
 import { AttributesBuilder } from './attributes.ts';
 
 export interface Query {
@@ -23,7 +24,11 @@ export function readQuery(raw: string, route: Pick<Route, 'query' | 'attributes'
   const builder = new AttributesBuilder();
   const pairs = raw.split('&');
   if (pairs.length > limits.queryParametersMax) {
-    return { values, attributes: undefined, issues: [{ path: '', message: `the query must have at most ${limits.queryParametersMax} parameters` }] };
+    return {
+      values,
+      attributes: undefined,
+      issues: [{ path: '', message: `the query must have at most ${limits.queryParametersMax} parameters` }],
+    };
   }
   for (const pair of pairs) {
     if (pair === '') continue;
@@ -37,10 +42,13 @@ export function readQuery(raw: string, route: Pick<Route, 'query' | 'attributes'
 }
 
 function takeParameter(
-  route: Pick<Route, 'query' | 'attributes' | 'snapshot'>, values: Map<string, string>, builder: AttributesBuilder,
-  name: string | undefined, value: string | undefined,
+  route: Pick<Route, 'query' | 'attributes' | 'snapshot'>,
+  values: Map<string, string>,
+  builder: AttributesBuilder,
+  name: string | undefined,
+  value: string | undefined,
 ): Issue | undefined {
-  if (name === undefined) return { path: '', message: 'a parameter\'s name is not percent-encoded UTF-8' };
+  if (name === undefined) return { path: '', message: "a parameter's name is not percent-encoded UTF-8" };
   if (value === undefined) return { path: name, message: 'is not percent-encoded UTF-8' };
   if (route.attributes && name.startsWith('attr.')) return builder.add(name.slice(5), value);
   const spec = route.query.find((parameter) => parameter.name === name);
@@ -56,7 +64,9 @@ function takeParameter(
   if (spec.integer === undefined) return undefined;
   const { minimum, maximum } = spec.integer;
   const number = /^[0-9]{1,16}$/.test(value) ? Number(value) : Number.NaN;
-  return number >= minimum && number <= maximum ? undefined : { path: name, message: `must be a whole number, ${minimum} to ${maximum}` };
+  return number >= minimum && number <= maximum
+    ? undefined
+    : { path: name, message: `must be a whole number, ${minimum} to ${maximum}` };
 }
 
 /** A name or value of a query, decoded; undefined when it is not percent-encoded UTF-8. */

@@ -1,6 +1,6 @@
 // A request that is not served, as a value: the code says which of the public errors, the detail what it was here.
 import type { Issue } from '../../core/model.ts';
-import { errors, type ErrorCode } from '../../errors.ts';
+import { type ErrorCode, errors } from '../../errors.ts';
 
 export interface Refusal {
   readonly code: ErrorCode;

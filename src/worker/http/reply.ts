@@ -13,8 +13,19 @@ export interface Reply {
 const NO_HEADERS: Reply['headers'] = [];
 
 /** A JSON reply that no cache keeps. */
-export function jsonReply(status: number, body: string, headers: Reply['headers'] = NO_HEADERS, revision?: number): Reply {
-  return { status, mediaType: 'application/json', body, headers: [['Cache-Control', 'no-store'], ...headers], revision };
+export function jsonReply(
+  status: number,
+  body: string,
+  headers: Reply['headers'] = NO_HEADERS,
+  revision?: number,
+): Reply {
+  return {
+    status,
+    mediaType: 'application/json',
+    body,
+    headers: [['Cache-Control', 'no-store'], ...headers],
+    revision,
+  };
 }
 
 export function emptyReply(status: number, headers: Reply['headers'] = NO_HEADERS): Reply {
@@ -22,10 +33,28 @@ export function emptyReply(status: number, headers: Reply['headers'] = NO_HEADER
 }
 
 const PHRASES: Readonly<Record<number, string>> = {
-  200: 'OK', 201: 'Created', 202: 'Accepted', 204: 'No Content', 302: 'Found', 304: 'Not Modified', 308: 'Permanent Redirect',
-  400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed', 409: 'Conflict',
-  410: 'Gone', 412: 'Precondition Failed', 413: 'Content Too Large', 415: 'Unsupported Media Type', 422: 'Unprocessable Content',
-  428: 'Precondition Required', 429: 'Too Many Requests', 500: 'Internal Server Error', 503: 'Service Unavailable',
+  200: 'OK',
+  201: 'Created',
+  202: 'Accepted',
+  204: 'No Content',
+  302: 'Found',
+  304: 'Not Modified',
+  308: 'Permanent Redirect',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  409: 'Conflict',
+  410: 'Gone',
+  412: 'Precondition Failed',
+  413: 'Content Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
+  428: 'Precondition Required',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
 };
 
 /** `200 OK`. */

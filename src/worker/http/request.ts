@@ -54,7 +54,9 @@ export function readRequestId(header: string): string {
 
 /** W3C trace context as it goes into the log; undefined when it is not one. */
 export function readTraceparent(header: string): string | undefined {
-  return header.length > 0 && header.length <= limits.traceparentCharsMax && TRACEPARENT.test(header) ? header : undefined;
+  return header.length > 0 && header.length <= limits.traceparentCharsMax && TRACEPARENT.test(header)
+    ? header
+    : undefined;
 }
 
 /** Bytes of the body that the request declares; 0 when it declares none. */

@@ -1,5 +1,5 @@
 // Finds the route of a method and path in the table. Literal segments win over parameters.
-import { routes, type Route } from '../../api/routes.ts';
+import { type Route, routes } from '../../api/routes.ts';
 
 export interface Match {
   readonly route: Route;
@@ -29,7 +29,10 @@ routes.forEach((route, index) => {
     const entry = { route, index, segments, parameterCount: segments.filter(isParameter).length };
     const list = entriesByLength.get(segments.length) ?? [];
     list.push(entry);
-    entriesByLength.set(segments.length, list.sort((a, b) => a.parameterCount - b.parameterCount));
+    entriesByLength.set(
+      segments.length,
+      list.sort((a, b) => a.parameterCount - b.parameterCount),
+    );
   }
 });
 

@@ -39,8 +39,14 @@ const INIT = `window.ui = SwaggerUIBundle({
 `;
 
 const POLICY = [
-  "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self' data:",
-  "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
 ].join('; ');
 
 const PAGE_HEADERS = [
@@ -61,7 +67,10 @@ interface Asset {
 
 export function createDocsHandlers(): Pick<OpenHandlers, 'docs' | 'docsFile'> {
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
-  const fromDisk = (name: string, mediaType: string): [string, Asset] => [name, makeAsset(mediaType, readFileSync(join(folder, name)))];
+  const fromDisk = (name: string, mediaType: string): [string, Asset] => [
+    name,
+    makeAsset(mediaType, readFileSync(join(folder, name))),
+  ];
   const page = makeAsset('text/html; charset=utf-8', Buffer.from(PAGE));
   const files = new Map<string, Asset>([
     fromDisk('swagger-ui-bundle.js', 'text/javascript; charset=utf-8'),

@@ -9,7 +9,9 @@ import type { RunCommand } from './commands.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { visibleEnvironments } from './flags.ts';
 
-export function createEnvironmentHandlers(run: RunCommand): Pick<KeyedHandlers, 'listEnvironments' | 'createEnvironment'> {
+export function createEnvironmentHandlers(
+  run: RunCommand,
+): Pick<KeyedHandlers, 'listEnvironments' | 'createEnvironment'> {
   return {
     listEnvironments: (call) => {
       const cursor = call.query.values.get('cursor');
@@ -17,7 +19,9 @@ export function createEnvironmentHandlers(run: RunCommand): Pick<KeyedHandlers, 
       if (after === undefined) return invalid('cursor', 'is not a next_cursor of this list');
       const limit = pageLimit(call);
       return (snapshot) => {
-        const rest = visibleEnvironments(call.key, snapshot).filter(({ environment }) => environment > (after[0] ?? ''));
+        const rest = visibleEnvironments(call.key, snapshot).filter(
+          ({ environment }) => environment > (after[0] ?? ''),
+        );
         const page = rest.slice(0, limit);
         const last = page[page.length - 1];
         const next = rest.length > page.length && last !== undefined ? `"${encodeCursor([last.environment])}"` : 'null';
@@ -31,14 +35,22 @@ export function createEnvironmentHandlers(run: RunCommand): Pick<KeyedHandlers, 
   };
 }
 
-export function createKeyHandlers(run: RunCommand): Pick<KeyedHandlers, 'listKeys' | 'createKey' | 'revokeKey' | 'rotateKey'> {
+export function createKeyHandlers(
+  run: RunCommand,
+): Pick<KeyedHandlers, 'listKeys' | 'createKey' | 'revokeKey' | 'rotateKey'> {
   const keyId = (call: Call): string => call.parameters[0] ?? '';
   return {
     listKeys: (call) => () =>
-      run(call, { type: 'key.list', grantor: grantorOf(call), cursor: call.query.values.get('cursor'), limit: pageLimit(call) }),
+      run(call, {
+        type: 'key.list',
+        grantor: grantorOf(call),
+        cursor: call.query.values.get('cursor'),
+        limit: pageLimit(call),
+      }),
     createKey: (call) => () => run(call, { type: 'key.create', grantor: grantorOf(call), body: call.body }),
     revokeKey: (call) => () => run(call, { type: 'key.revoke', grantor: grantorOf(call), keyId: keyId(call) }),
-    rotateKey: (call) => () => run(call, { type: 'key.rotate', grantor: grantorOf(call), keyId: keyId(call), body: call.body }),
+    rotateKey: (call) => () =>
+      run(call, { type: 'key.rotate', grantor: grantorOf(call), keyId: keyId(call), body: call.body }),
   };
 }
 

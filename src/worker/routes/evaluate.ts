@@ -4,14 +4,14 @@
 import type { EvaluationContext, HashUser } from '../../core/compiled.ts';
 import { evaluate } from '../../core/evaluate.ts';
 import type { JsonObject } from '../../core/model.ts';
-import { rawKeyOf, type Auth } from '../auth.ts';
+import { type Auth, rawKeyOf } from '../auth.ts';
 import type { HttpDeps } from '../http/deps.ts';
-import { QueryScan } from '../http/query-scan.ts';
 import type { Pipeline } from '../http/pipeline.ts';
+import { QueryScan } from '../http/query-scan.ts';
 import { readRequestId, readTraceparent } from '../http/request.ts';
 import { ADMITTED } from '../limiter.ts';
 import type { ServingKey, ServingSnapshot } from '../serving.ts';
-import { makeHead, type Exchange, type Handler, type Head } from '../transport/transport.ts';
+import { type Exchange, type Handler, type Head, makeHead } from '../transport/transport.ts';
 import { isVisible } from './lookup.ts';
 import { outcomeReply } from './outcome-reply.ts';
 
@@ -70,9 +70,11 @@ export function createEvaluateGet(deps: {
 
     const environment = snapshot.environments.get(scan.environment === '' ? defaultEnvironment(key) : scan.environment);
     if (environment === undefined) return pipeline(exchange, { key, verdict });
-    if (key.environments !== undefined && !key.environments.has(environment.environment)) return pipeline(exchange, { key, verdict });
+    if (key.environments !== undefined && !key.environments.has(environment.environment))
+      return pipeline(exchange, { key, verdict });
     const flag = environment.flags.get(exchange.parameter(0));
-    if (flag === undefined || (key.tags !== undefined && !isVisible(key, flag))) return pipeline(exchange, { key, verdict });
+    if (flag === undefined || (key.tags !== undefined && !isVisible(key, flag)))
+      return pipeline(exchange, { key, verdict });
 
     context.userId = scan.userId;
     context.attributes = scan.attributes;
@@ -81,8 +83,13 @@ export function createEvaluateGet(deps: {
     if (accessLog.wants(200)) {
       const seconds = (performance.now() - startedMs) / 1000;
       accessLog.record({
-        requestId: readRequestId(exchange.header('x-request-id')), method: 'GET', route: routeLabel, status: 200, seconds,
-        keyId: key.keyId, traceparent: readTraceparent(exchange.header('traceparent')),
+        requestId: readRequestId(exchange.header('x-request-id')),
+        method: 'GET',
+        route: routeLabel,
+        status: 200,
+        seconds,
+        keyId: key.keyId,
+        traceparent: readTraceparent(exchange.header('traceparent')),
       });
     }
     exchange.send('200 OK', head, outcomeReply(outcome, scan.userId, nowMs, tail));
@@ -92,11 +99,13 @@ export function createEvaluateGet(deps: {
 
 /** Whether the request asks for more than an answer from what is served now. */
 function isUnusual(exchange: Exchange, corsEnabled: boolean): boolean {
-  return exchange.header('x-flags-min-revision') !== ''
-    || exchange.header('x-flags-at-revision') !== ''
-    || exchange.header('content-length') !== ''
-    || exchange.header('transfer-encoding') !== ''
-    || (corsEnabled && exchange.header('origin') !== '');
+  return (
+    exchange.header('x-flags-min-revision') !== '' ||
+    exchange.header('x-flags-at-revision') !== '' ||
+    exchange.header('content-length') !== '' ||
+    exchange.header('transfer-encoding') !== '' ||
+    (corsEnabled && exchange.header('origin') !== '')
+  );
 }
 
 /** The one environment of the key; prod for an unbound one; none for one bound to several. */
@@ -107,7 +116,10 @@ function defaultEnvironment(key: ServingKey): string {
 }
 
 function headOf(revision: number, staleSeconds: number, corsEnabled: boolean): Head {
-  const lines: [name: string, value: string][] = [['Content-Type', 'application/json'], ['X-Flags-Revision', String(revision)]];
+  const lines: [name: string, value: string][] = [
+    ['Content-Type', 'application/json'],
+    ['X-Flags-Revision', String(revision)],
+  ];
   if (staleSeconds > 0) lines.push(['X-Flags-Stale', String(staleSeconds)]);
   lines.push(['Cache-Control', 'no-store']);
   if (corsEnabled) lines.push(['Vary', 'Origin']);

@@ -5,7 +5,7 @@ import type { Issue, JsonObject } from '../../core/model.ts';
 import { limits } from '../../limits.ts';
 import { checkAttributes } from '../http/attributes.ts';
 import type { Call, KeyedHandlers, Responder } from '../http/call.ts';
-import { invalid, isRefusal, refuseIssues, type Refusal } from '../http/refusal.ts';
+import { invalid, isRefusal, type Refusal, refuseIssues } from '../http/refusal.ts';
 import { jsonReply } from '../http/reply.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
 import { findEnvironment, findFlag, isVisible } from './lookup.ts';
@@ -13,14 +13,19 @@ import { isoTime, jsonString, outcomeReply } from './outcome-reply.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-export function createEvaluationHandlers(hash: HashUser): Pick<KeyedHandlers, 'evaluateFlag' | 'evaluateFlagWithBody' | 'evaluateBatch'> {
+export function createEvaluationHandlers(
+  hash: HashUser,
+): Pick<KeyedHandlers, 'evaluateFlag' | 'evaluateFlagWithBody' | 'evaluateBatch'> {
   function respond(call: Call, context: EvaluationContext): Responder {
     return (snapshot) => {
       const environment = findEnvironment(snapshot, call.environment);
       if (isRefusal(environment)) return environment;
       const flag = findFlag(environment, call.parameters[0] ?? '', call.key);
       if (isRefusal(flag)) return flag;
-      return jsonReply(200, outcomeReply(evaluate(flag, context, hash), context.userId, Date.now(), `${snapshot.revision}}`));
+      return jsonReply(
+        200,
+        outcomeReply(evaluate(flag, context, hash), context.userId, Date.now(), `${snapshot.revision}}`),
+      );
     };
   }
 
@@ -28,7 +33,9 @@ export function createEvaluationHandlers(hash: HashUser): Pick<KeyedHandlers, 'e
     evaluateFlag: (call) => {
       const userId = call.query.values.get('user_id');
       const issue = checkUserId(userId, 'user_id');
-      return issue === undefined ? respond(call, { userId: userId ?? '', attributes: call.query.attributes }) : refuseIssues([issue]);
+      return issue === undefined
+        ? respond(call, { userId: userId ?? '', attributes: call.query.attributes })
+        : refuseIssues([issue]);
     },
     evaluateFlagWithBody: (call) => {
       const context = readContext(call.body, '', call.bodyBytes, ['user_id', 'environment', 'attributes']);
@@ -42,10 +49,16 @@ export function createEvaluationHandlers(hash: HashUser): Pick<KeyedHandlers, 'e
         if (isRefusal(environment)) return environment;
         const rows = pickFlags(environment, batch.flagIds, call.key);
         if (rows.length * batch.contexts.length > limits.batchEvaluationsMax) {
-          return invalid('contexts', `${batch.contexts.length} contexts of ${rows.length} flags are over ${limits.batchEvaluationsMax} evaluations; split the batch`);
+          return invalid(
+            'contexts',
+            `${batch.contexts.length} contexts of ${rows.length} flags are over ${limits.batchEvaluationsMax} evaluations; split the batch`,
+          );
         }
         const results = batch.contexts.map((context) => evaluateRow(rows, context, hash));
-        return jsonReply(200, `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(Date.now())}","results":[${results.join(',')}]}`);
+        return jsonReply(
+          200,
+          `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(Date.now())}","results":[${results.join(',')}]}`,
+        );
       };
     },
   };
@@ -60,7 +73,8 @@ interface Row {
 function pickFlags(environment: ServingEnvironment, flagIds: readonly string[] | undefined, key: ServingKey): Row[] {
   const rows: Row[] = [];
   if (flagIds === undefined) {
-    for (const flag of environment.flags.values()) if (isVisible(key, flag)) rows.push({ name: `"${flag.flagId}":`, flag });
+    for (const flag of environment.flags.values())
+      if (isVisible(key, flag)) rows.push({ name: `"${flag.flagId}":`, flag });
     return rows;
   }
   for (const flagId of new Set(flagIds)) {
@@ -90,10 +104,13 @@ function readBatch(call: Call): Batch | Refusal {
   const unknown = unknownField(body, ['environment', 'contexts', 'flags'], '');
   if (unknown !== undefined) return refuseIssues([unknown]);
   const { contexts, flags } = body;
-  if (!Array.isArray(contexts)) return invalid('contexts', contexts === undefined ? 'is required: an array' : 'must be an array');
-  if (contexts.length > limits.batchContextsMax) return invalid('contexts', `must be at most ${limits.batchContextsMax}`);
+  if (!Array.isArray(contexts))
+    return invalid('contexts', contexts === undefined ? 'is required: an array' : 'must be an array');
+  if (contexts.length > limits.batchContextsMax)
+    return invalid('contexts', `must be at most ${limits.batchContextsMax}`);
   if (flags !== undefined && !isStrings(flags)) return invalid('flags', 'must be an array of strings');
-  if (flags !== undefined && flags.length > limits.batchFlagsMax) return invalid('flags', `must be at most ${limits.batchFlagsMax}`);
+  if (flags !== undefined && flags.length > limits.batchFlagsMax)
+    return invalid('flags', `must be at most ${limits.batchFlagsMax}`);
   const read: EvaluationContext[] = [];
   const issues: Issue[] = [];
   for (const [i, raw] of contexts.entries()) {
@@ -105,20 +122,29 @@ function readBatch(call: Call): Batch | Refusal {
   return issues.length > 0 ? refuseIssues(issues) : { contexts: read, flagIds: flags };
 }
 
-function readContext(raw: unknown, path: string, bodyBytes: number, known: readonly string[]): EvaluationContext | Refusal {
+function readContext(
+  raw: unknown,
+  path: string,
+  bodyBytes: number,
+  known: readonly string[],
+): EvaluationContext | Refusal {
   if (!isFields(raw)) return invalid(path, 'must be an object');
   const userId = Object.hasOwn(raw, 'user_id') ? raw['user_id'] : undefined;
   const attributes = Object.hasOwn(raw, 'attributes') ? raw['attributes'] : undefined;
   const prefix = path === '' ? '' : `${path}.`;
-  const issue = unknownField(raw, known, prefix)
-    ?? checkUserId(userId, `${prefix}user_id`)
-    ?? checkAttributes(attributes, `${prefix}attributes`, bodyBytes);
-  return issue === undefined ? { userId: userId as string, attributes: attributes as JsonObject | undefined } : refuseIssues([issue]);
+  const issue =
+    unknownField(raw, known, prefix) ??
+    checkUserId(userId, `${prefix}user_id`) ??
+    checkAttributes(attributes, `${prefix}attributes`, bodyBytes);
+  return issue === undefined
+    ? { userId: userId as string, attributes: attributes as JsonObject | undefined }
+    : refuseIssues([issue]);
 }
 
 function unknownField(fields: Fields, known: readonly string[], prefix: string): Issue | undefined {
   for (const name of Object.keys(fields)) {
-    if (!known.includes(name)) return { path: `${prefix}${name.slice(0, 64)}`, message: `is not known here; there are ${known.join(', ')}` };
+    if (!known.includes(name))
+      return { path: `${prefix}${name.slice(0, 64)}`, message: `is not known here; there are ${known.join(', ')}` };
   }
   return undefined;
 }

@@ -11,12 +11,15 @@ import { decodeCursor, encodeCursor } from './cursor.ts';
 import { findEnvironment, findFlag, isVisible } from './lookup.ts';
 
 type FlagHandlers = Pick<
-  KeyedHandlers, 'listFlags' | 'getFlag' | 'createFlag' | 'replaceFlag' | 'patchFlag' | 'archiveFlag' | 'restoreFlag'
+  KeyedHandlers,
+  'listFlags' | 'getFlag' | 'createFlag' | 'replaceFlag' | 'patchFlag' | 'archiveFlag' | 'restoreFlag'
 >;
 
 export function createFlagHandlers(run: RunCommand): FlagHandlers {
   const addressed = (call: Call): { environment: string; flagId: string; ifMatch: Call['ifMatch'] } => ({
-    environment: call.environment, flagId: call.parameters[0] ?? '', ifMatch: call.ifMatch,
+    environment: call.environment,
+    flagId: call.parameters[0] ?? '',
+    ifMatch: call.ifMatch,
   });
   return {
     listFlags,
@@ -43,20 +46,30 @@ const listFlags: KeyedHandlers['listFlags'] = (call) => {
   const after = cursor === undefined ? undefined : decodeCursor(cursor, 2);
   if (cursor !== undefined && after === undefined) return invalid('cursor', 'is not a next_cursor of this list');
   for (const name of ['tag', 'q']) {
-    if ((values.get(name)?.length ?? 0) > limits.searchCharsMax) return invalid(name, `must be at most ${limits.searchCharsMax} characters`);
+    if ((values.get(name)?.length ?? 0) > limits.searchCharsMax)
+      return invalid(name, `must be at most ${limits.searchCharsMax} characters`);
   }
   return (snapshot) => {
     const environments = environmentsOf(call, snapshot);
     if (isRefusal(environments)) return environments;
     const page = collectPage(environments, call.key, {
-      tag: values.get('tag'), search: values.get('q')?.toLowerCase(), after, limit: Number(values.get('limit') ?? limits.listPageMax),
+      tag: values.get('tag'),
+      search: values.get('q')?.toLowerCase(),
+      after,
+      limit: Number(values.get('limit') ?? limits.listPageMax),
     });
-    return jsonReply(200, `{"flags":[${page.documents.join(',')}],"next_cursor":${page.next === undefined ? 'null' : `"${encodeCursor(page.next)}"`}}`);
+    return jsonReply(
+      200,
+      `{"flags":[${page.documents.join(',')}],"next_cursor":${page.next === undefined ? 'null' : `"${encodeCursor(page.next)}"`}}`,
+    );
   };
 };
 
 /** In order of name: the one that is named, or all that the key may see. */
-function environmentsOf(call: Call, snapshot: ServingSnapshot): readonly ServingEnvironment[] | ReturnType<typeof invalid> {
+function environmentsOf(
+  call: Call,
+  snapshot: ServingSnapshot,
+): readonly ServingEnvironment[] | ReturnType<typeof invalid> {
   if (call.environment !== '*') {
     const environment = findEnvironment(snapshot, call.environment);
     return isRefusal(environment) ? environment : [environment];
@@ -79,7 +92,11 @@ interface Wanted {
   readonly limit: number;
 }
 
-function collectPage(environments: readonly ServingEnvironment[], key: ServingKey, wanted: Wanted): { documents: string[]; next: readonly string[] | undefined } {
+function collectPage(
+  environments: readonly ServingEnvironment[],
+  key: ServingKey,
+  wanted: Wanted,
+): { documents: string[]; next: readonly string[] | undefined } {
   const documents: string[] = [];
   const [afterEnvironment = '', afterFlagId = ''] = wanted.after ?? [];
   let last: readonly string[] | undefined;

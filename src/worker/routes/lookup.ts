@@ -1,6 +1,6 @@
 // Looks up what a request names in a snapshot, as far as its key may see.
 import type { CompiledFlag } from '../../core/compiled.ts';
-import { refuse, type Refusal } from '../http/refusal.ts';
+import { type Refusal, refuse } from '../http/refusal.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
 
 /** Whether the key may see the flag: a key with tags sees only flags that carry one of them. */
@@ -11,12 +11,18 @@ export function isVisible(key: ServingKey, flag: CompiledFlag): boolean {
 }
 
 export function findEnvironment(snapshot: ServingSnapshot, environment: string): ServingEnvironment | Refusal {
-  return snapshot.environments.get(environment) ?? refuse('ENVIRONMENT_NOT_FOUND', `There is no environment ${JSON.stringify(environment.slice(0, 64))}.`);
+  return (
+    snapshot.environments.get(environment) ??
+    refuse('ENVIRONMENT_NOT_FOUND', `There is no environment ${JSON.stringify(environment.slice(0, 64))}.`)
+  );
 }
 
 /** A flag that the key may not see is told from one that does not exist by nothing. */
 export function findFlag(environment: ServingEnvironment, flagId: string, key: ServingKey): CompiledFlag | Refusal {
   const flag = environment.flags.get(flagId);
   if (flag !== undefined && isVisible(key, flag)) return flag;
-  return refuse('FLAG_NOT_FOUND', `There is no flag ${JSON.stringify(flagId.slice(0, 128))} in ${environment.environment}.`);
+  return refuse(
+    'FLAG_NOT_FOUND',
+    `There is no flag ${JSON.stringify(flagId.slice(0, 128))} in ${environment.environment}.`,
+  );
 }

@@ -18,7 +18,9 @@ type ServiceHandlers = Pick<OpenHandlers, 'home' | 'livez' | 'readyz' | 'healthz
 
 /** `openapi`: the document's text. */
 export function createServiceHandlers(
-  deps: Pick<HttpDeps, 'holder' | 'link' | 'build' | 'ownMetrics'>, state: ServiceState, openapi: string,
+  deps: Pick<HttpDeps, 'holder' | 'link' | 'build' | 'ownMetrics'>,
+  state: ServiceState,
+  openapi: string,
 ): ServiceHandlers {
   const { holder } = deps;
 
@@ -29,7 +31,11 @@ export function createServiceHandlers(
   }
 
   return {
-    home: () => emptyReply(302, [['Location', '/docs'], ['Cache-Control', 'no-store']]),
+    home: () =>
+      emptyReply(302, [
+        ['Location', '/docs'],
+        ['Cache-Control', 'no-store'],
+      ]),
     livez: () => jsonReply(200, '{"status":"ok"}'),
     readyz: () => {
       if (holder.current === undefined) return refuse('NOT_READY', undefined, RETRY);
@@ -39,17 +45,31 @@ export function createServiceHandlers(
     healthz: ({ key }) => {
       const code = holder.current === undefined ? 503 : 200;
       if (!mayRead(key)) return jsonReply(code, JSON.stringify({ status: status() }));
-      return jsonReply(code, JSON.stringify({
-        status: status(), ...deps.build, revision: holder.current?.revision ?? 0, epoch: holder.current?.epoch ?? null, tier: holder.tier,
-        stale_seconds: holder.staleSeconds(), primary_connected: deps.link.connected, transport: state.transport, pid: process.pid,
-      }));
+      return jsonReply(
+        code,
+        JSON.stringify({
+          status: status(),
+          ...deps.build,
+          revision: holder.current?.revision ?? 0,
+          epoch: holder.current?.epoch ?? null,
+          tier: holder.tier,
+          stale_seconds: holder.staleSeconds(),
+          primary_connected: deps.link.connected,
+          transport: state.transport,
+          pid: process.pid,
+        }),
+      );
     },
     metrics: async ({ key }) => {
-      const text = await deps.link.metrics()
-        ?? `# The primary does not answer: this is worker process ${process.pid} alone.\n${await deps.ownMetrics()}`;
+      const text =
+        (await deps.link.metrics()) ??
+        `# The primary does not answer: this is worker process ${process.pid} alone.\n${await deps.ownMetrics()}`;
       return {
-        status: 200, mediaType: 'text/plain; version=0.0.4; charset=utf-8', body: mayRead(key) ? text : withoutFlagNames(text),
-        headers: [['Cache-Control', 'no-store']], revision: undefined,
+        status: 200,
+        mediaType: 'text/plain; version=0.0.4; charset=utf-8',
+        body: mayRead(key) ? text : withoutFlagNames(text),
+        headers: [['Cache-Control', 'no-store']],
+        revision: undefined,
       };
     },
     version: () => jsonReply(200, JSON.stringify(deps.build)),
@@ -65,5 +85,8 @@ function mayRead(key: ServingKey | undefined): boolean {
 
 /** Without a key nobody learns what flags there are. */
 function withoutFlagNames(text: string): string {
-  return text.split('\n').filter((line) => line.startsWith('#') || !/[{,]flag(?:_id)?="/.test(line)).join('\n');
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('#') || !/[{,]flag(?:_id)?="/.test(line))
+    .join('\n');
 }

@@ -1,11 +1,12 @@
 // Loads the server library only after its binary was found to be the one we know: native code from a package that
 // somebody else builds is otherwise whatever the registry hands out that day.
+
+import type * as Uws from 'uWebSockets.js';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type * as Uws from 'uWebSockets.js';
 
 /** Lines of sha256sum, by file name. From src/ and from dist/ alike this is the repository's folder. */
 const SUMS_FILE = fileURLToPath(new URL('../../../native/uws.sha256', import.meta.url));
@@ -25,13 +26,16 @@ export async function loadUws(): Promise<typeof Uws> {
  */
 export function checkSum(binary: string, sumsFile: string): void {
   const name = basename(binary);
-  const line = readFileSync(sumsFile, 'utf8').split('\n').find((candidate) => candidate.slice(64).trim() === name);
+  const line = readFileSync(sumsFile, 'utf8')
+    .split('\n')
+    .find((candidate) => candidate.slice(64).trim() === name);
   let bytes: Uint8Array;
   try {
     bytes = readFileSync(binary);
   } catch (cause) {
     throw new Error(
-      `uWebSockets.js has no binary for ${process.platform} ${process.arch} and Node ${process.version} (${name}).`, { cause },
+      `uWebSockets.js has no binary for ${process.platform} ${process.arch} and Node ${process.version} (${name}).`,
+      { cause },
     );
   }
   if (line === undefined) {

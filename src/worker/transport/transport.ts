@@ -81,7 +81,8 @@ const HEADER_VALUE = /^[\x20-\x7e\t]*$/;
  */
 export function makeHead(lines: readonly (readonly [name: string, value: string])[]): Head {
   for (const [name, value] of lines) {
-    if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(value)) throw new Error(`illegal reply header ${JSON.stringify(name)}`);
+    if (!HEADER_NAME.test(name) || !HEADER_VALUE.test(value))
+      throw new Error(`illegal reply header ${JSON.stringify(name)}`);
   }
   const first = lines[0];
   if (first === undefined) throw new Error('a reply needs a header');

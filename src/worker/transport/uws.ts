@@ -244,7 +244,13 @@ function write(res: HttpResponse, status: string, head: Head, body: string | Uin
   res.end(body, closing);
 }
 
-function writeEmpty(res: HttpResponse, status: string, head: Head, contentLength: number | undefined, closing: boolean): void {
+function writeEmpty(
+  res: HttpResponse,
+  status: string,
+  head: Head,
+  contentLength: number | undefined,
+  closing: boolean,
+): void {
   res.writeStatus(status);
   res.writeHeader(head.firstName, head.rest);
   // endWithoutBody(length) leaves the reply open for ever, and any second argument comes with a first one; so these two

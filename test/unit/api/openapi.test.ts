@@ -9,7 +9,10 @@ type Tree = { readonly [name: string]: unknown };
 const document = JSON.parse(JSON.stringify(makeOpenApi('1.2.3'))) as Tree;
 
 function at(path: string): unknown {
-  return path.split('/').slice(1).reduce<unknown>((node, step) => (node as Tree | undefined)?.[step.replaceAll('~1', '/')], document);
+  return path
+    .split('/')
+    .slice(1)
+    .reduce<unknown>((node, step) => (node as Tree | undefined)?.[step.replaceAll('~1', '/')], document);
 }
 
 test('every route of the table is an operation of the document', async (t) => {
@@ -29,29 +32,47 @@ test('an operationId names one operation', async (t) => {
 });
 
 test('every reference leads somewhere', async (t) => {
-  const references = new Set([...JSON.stringify(document).matchAll(/"\$ref":"#([^"]+)"/g)].map((match) => match[1] ?? ''));
+  const references = new Set(
+    [...JSON.stringify(document).matchAll(/"\$ref":"#([^"]+)"/g)].map((match) => match[1] ?? ''),
+  );
   t.ok(references.size > 10);
   for (const reference of references) t.ok(at(reference), reference);
 });
 
 test('every route says what it refuses', async (t) => {
   for (const route of routes.filter(({ scope }) => scope !== undefined)) {
-    const responses = at(`/paths/${route.pattern.replaceAll('/', '~1')}/${route.method.toLowerCase()}/responses`) as Tree;
-    for (const status of ['400', '401', '403', '429', '500', '503']) t.ok(responses[status], `${route.operationId} ${status}`);
+    const responses = at(
+      `/paths/${route.pattern.replaceAll('/', '~1')}/${route.method.toLowerCase()}/responses`,
+    ) as Tree;
+    for (const status of ['400', '401', '403', '429', '500', '503'])
+      t.ok(responses[status], `${route.operationId} ${status}`);
   }
 });
 
 test('the examples of the requests have their schema', async (t) => {
-  for (const name of ['FlagCreate', 'FlagReplace', 'FlagPatch', 'EnvironmentCreate', 'KeyCreate', 'KeyRotate', 'EvaluateRequest', 'BatchRequest'] as const) {
-    for (const example of (schemas[name].meta()?.['examples'] ?? []) as unknown[]) t.same(findIssues(schemas[name], example), [], name);
+  for (const name of [
+    'FlagCreate',
+    'FlagReplace',
+    'FlagPatch',
+    'EnvironmentCreate',
+    'KeyCreate',
+    'KeyRotate',
+    'EvaluateRequest',
+    'BatchRequest',
+  ] as const) {
+    for (const example of (schemas[name].meta()?.['examples'] ?? []) as unknown[])
+      t.same(findIssues(schemas[name], example), [], name);
   }
 });
 
 test('what is wrong is told by field and in words', async (t) => {
-  const body = JSON.parse('{"flag_id":"-x","kind":"z","rollout":[{"variant":"a","percentage":"1"},{"variant":"b"}],"__proto__":1,"roll out":1}');
-  t.same(findIssues(schemas.FlagCreate, body).map(({ path }) => path), [
-    'flag_id', 'kind', 'rollout[0].percentage', 'rollout[1].percentage', '__proto__', '["roll out"]',
-  ]);
+  const body = JSON.parse(
+    '{"flag_id":"-x","kind":"z","rollout":[{"variant":"a","percentage":"1"},{"variant":"b"}],"__proto__":1,"roll out":1}',
+  );
+  t.same(
+    findIssues(schemas.FlagCreate, body).map(({ path }) => path),
+    ['flag_id', 'kind', 'rollout[0].percentage', 'rollout[1].percentage', '__proto__', '["roll out"]'],
+  );
   t.same(findIssues(schemas.FlagCreate, []), [{ path: '', message: 'must be an object, not an array' }]);
   t.match(findIssues(schemas.FlagCreate, {})[0]?.message, /is required/);
 });

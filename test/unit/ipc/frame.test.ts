@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { test } from 'tap';
 import {
-  createFrameReader, decodeToPrimary, decodeToWorker, encodeToPrimary, encodeToWorker,
+  createFrameReader,
+  decodeToPrimary,
+  decodeToWorker,
+  encodeToPrimary,
+  encodeToWorker,
 } from '../../../src/ipc/frame.ts';
 import type { ToPrimary, ToWorker } from '../../../src/ipc/messages.ts';
 

@@ -5,7 +5,7 @@ import { type AccessLog, createAccessLog } from '../../../src/observe/access-log
 
 interface Line {
   readonly status: number;
-  readonly standsFor: number;
+  readonly stands_for: number;
   readonly severity: string;
 }
 
@@ -18,7 +18,7 @@ test('sampled: a line stands for the requests since the one before, and all are 
   request(log, 200);
   t.equal(lines.length, 11);
   t.equal(
-    lines.reduce((sum, line) => sum + line.standsFor, 0),
+    lines.reduce((sum, line) => sum + line.stands_for, 0),
     60_001,
   );
   t.end();
@@ -50,7 +50,7 @@ test('all: a line for every request', (t) => {
   const { log, lines } = open(t, 'all');
   for (let index = 0; index < 1000; index++) request(log, 200);
   t.equal(lines.length, 1000);
-  t.ok(lines.every((line) => line.standsFor === 1));
+  t.ok(lines.every((line) => line.stands_for === 1));
   t.end();
 });
 

@@ -4,11 +4,15 @@ import { createWorkerFork } from '../../../src/primary/fork-worker.ts';
 import { identify } from '../../../src/run/process-identity.ts';
 import { fixture, until } from '../run/fixtures/support.ts';
 
-test('a worker is told its role and slot, is kept from the store\'s address, and outlives the channel to its primary', async (t) => {
+test("a worker is told its role and slot, is kept from the store's address, and outlives the channel to its primary", async (t) => {
   process.env['DATABASE_URL'] = 'postgres://secret';
   t.teardown(() => void delete process.env['DATABASE_URL']);
   const said = new Promise((resolve) => cluster.once('message', (_worker, message) => resolve(message)));
-  const fork = createWorkerFork({ main: fixture('cluster-worker.mjs', import.meta.url), execArgv: [], env: { EXTRA: 'x', NODE_OPTIONS: undefined } });
+  const fork = createWorkerFork({
+    main: fixture('cluster-worker.mjs', import.meta.url),
+    execArgv: [],
+    env: { EXTRA: 'x', NODE_OPTIONS: undefined },
+  });
   const worker = fork(3);
   const exits: unknown[] = [];
   worker.onExit((...exit) => exits.push(exit));

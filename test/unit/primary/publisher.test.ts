@@ -1,9 +1,9 @@
-import { test, type Test } from 'tap';
-import { createPublisher } from '../../../src/primary/publisher.ts';
+import { type Test, test } from 'tap';
 import type { ToWorker } from '../../../src/ipc/messages.ts';
+import { createPublisher } from '../../../src/primary/publisher.ts';
 import { createHashBytes } from '../../../src/snapshot/checksum.ts';
 import { openEnvelope } from '../../../src/snapshot/encoding.ts';
-import { contentOf, deltaBetween, environmentItem, EPOCH, flagItem } from '../../support/snapshot.ts';
+import { contentOf, deltaBetween, EPOCH, environmentItem, flagItem } from '../../support/snapshot.ts';
 
 const hash = await createHashBytes();
 const one = contentOf(1, [environmentItem('prod', 1, 1n)]);

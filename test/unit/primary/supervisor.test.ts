@@ -70,7 +70,8 @@ function supervise(t: Teardown, options: RigOptions): Rig {
     timing: { tickMs: 20, silentMs: 1000, rejoinMs: 1000, restartMsMin: 50, ...options.timing },
     fork(slot) {
       const child = spawn(process.execPath, [FAKE_WORKER, ...(options.args ?? [])], {
-        stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, NODE_OPTIONS: undefined },
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+        env: { ...process.env, NODE_OPTIONS: undefined },
       });
       const pid = child.pid ?? 0;
       forked.push({ slot, pid, atMs: performance.now(), child });
@@ -96,7 +97,9 @@ function supervise(t: Teardown, options: RigOptions): Rig {
     rmSync(folder, { recursive: true, force: true });
   });
   const at = (slot: number): Forked | undefined =>
-    forked.filter((worker) => worker.slot === slot && worker.child.exitCode === null && worker.child.signalCode === null).at(-1);
+    forked
+      .filter((worker) => worker.slot === slot && worker.child.exitCode === null && worker.child.signalCode === null)
+      .at(-1);
   return { supervisor, runDir, forked, lines, drains, dead, at };
 }
 
@@ -113,7 +116,10 @@ test('starts a worker in each slot, names it in the run folder, and replaces one
   supervisor.start();
   await supervisor.settled();
   await until(() => supervisor.serving() === 2);
-  t.same(runDir.workers().map(({ slot, identity }) => [slot, identity.pid]), forked.map(({ slot, pid }) => [slot, pid]));
+  t.same(
+    runDir.workers().map(({ slot, identity }) => [slot, identity.pid]),
+    forked.map(({ slot, pid }) => [slot, pid]),
+  );
   const first = at(1)?.pid ?? 0;
   process.kill(first, 'SIGKILL');
   await until(() => dead.includes(first) && supervisor.serving() === 2);
@@ -135,7 +141,7 @@ test('a worker that is stopped is killed and replaced, even when it is the only 
   t.match(lines.join('\n'), /it was silent for/);
 });
 
-test('of workers that hang at the same time the next is killed when the last one\'s successor is ready', async (t) => {
+test("of workers that hang at the same time the next is killed when the last one's successor is ready", async (t) => {
   const { supervisor, forked, dead } = supervise(t, { slots: 3 });
   supervisor.start();
   await until(() => supervisor.serving() === 3);
@@ -195,11 +201,20 @@ test('a worker that never joins is killed and started again', async (t) => {
 
 test('a worker from before keeps its slot, and writes wait until it has joined', async (t) => {
   const orphan = identityOf(startSleeper(t));
-  const { supervisor, forked, runDir, lines } = supervise(t, { slots: 2, timing: PATIENT, before: (dir) => dir.writePid('worker-2', orphan) });
+  const { supervisor, forked, runDir, lines } = supervise(t, {
+    slots: 2,
+    timing: PATIENT,
+    before: (dir) => dir.writePid('worker-2', orphan),
+  });
   let settled = false;
   supervisor.start();
-  void supervisor.settled().then(() => { settled = true; });
-  t.same(forked.map(({ slot }) => slot), [1]);
+  void supervisor.settled().then(() => {
+    settled = true;
+  });
+  t.same(
+    forked.map(({ slot }) => slot),
+    [1],
+  );
   t.same(supervisor.living(), [orphan.pid]);
   await until(() => supervisor.serving() === 1);
   t.notOk(settled);
@@ -235,8 +250,14 @@ test('files of dead processes, reused numbers and another boot hold nothing up a
   });
   supervisor.start();
   await supervisor.settled();
-  t.same(forked.map(({ slot }) => slot), [1, 2, 3]);
-  t.same(runDir.workers().map(({ identity }) => identity.pid), forked.map(({ pid }) => pid));
+  t.same(
+    forked.map(({ slot }) => slot),
+    [1, 2, 3],
+  );
+  t.same(
+    runDir.workers().map(({ identity }) => identity.pid),
+    forked.map(({ pid }) => pid),
+  );
   t.ok(isAlive(innocent));
 });
 
@@ -245,14 +266,25 @@ test('workers beyond the slots are drained once they join, and stay on file unti
   const { supervisor, drains, dead, runDir, forked } = supervise(t, {
     slots: 1,
     timing: PATIENT,
-    before: (dir) => orphans.forEach((identity, index) => dir.writePid(`worker-${index + 2}`, identity)),
+    before: (dir) => {
+      for (const [index, identity] of orphans.entries()) dir.writePid(`worker-${index + 2}`, identity);
+    },
   });
   supervisor.start();
   t.equal(forked.length, 0);
-  t.same(runDir.workers().map(({ identity }) => identity.pid).sort(), orphans.map(({ pid }) => pid).sort());
+  t.same(
+    runDir
+      .workers()
+      .map(({ identity }) => identity.pid)
+      .sort(),
+    orphans.map(({ pid }) => pid).sort(),
+  );
   for (const [index, { pid }] of orphans.entries()) t.ok(join(supervisor, pid, index + 2));
   await until(() => dead.length === 0 && drains.length === 2);
-  t.same(drains.map(({ deadlineMs }) => deadlineMs), [5000, 5000]);
+  t.same(
+    drains.map(({ deadlineMs }) => deadlineMs),
+    [5000, 5000],
+  );
   t.equal(supervisor.serving(), 1);
   for (const { pid } of drains) {
     await until(() => identify(pid) === undefined);
@@ -271,7 +303,11 @@ test('a hello that names no process of this machine is refused', async (t) => {
 
 test('a worker whose socket closed may come back, and is killed when it does not', async (t) => {
   const orphan = identityOf(startSleeper(t));
-  const { supervisor, dead } = supervise(t, { slots: 1, timing: { silentMs: 60_000 }, before: (dir) => dir.writePid('worker-1', orphan) });
+  const { supervisor, dead } = supervise(t, {
+    slots: 1,
+    timing: { silentMs: 60_000 },
+    before: (dir) => dir.writePid('worker-1', orphan),
+  });
   supervisor.start();
   t.ok(join(supervisor, orphan.pid, 1));
   supervisor.left(orphan.pid);
@@ -285,7 +321,10 @@ test('a worker whose socket closed may come back, and is killed when it does not
 });
 
 test('a drain ends all workers, starts no more, and kills what is left at the deadline', async (t) => {
-  const { supervisor, forked, dead, runDir } = supervise(t, { slots: 3, timing: { silentMs: 60_000, drainMarginMs: 50 } });
+  const { supervisor, forked, dead, runDir } = supervise(t, {
+    slots: 3,
+    timing: { silentMs: 60_000, drainMarginMs: 50 },
+  });
   supervisor.start();
   await until(() => supervisor.serving() === 3);
   forked[1]?.child.kill('SIGSTOP');
@@ -301,7 +340,10 @@ test('a drain ends workers that were only starting', async (t) => {
   const { supervisor, forked } = supervise(t, { slots: 2, silent: true });
   supervisor.start();
   await supervisor.drain(60_000);
-  t.same(forked.map(({ child }) => child.signalCode), ['SIGKILL', 'SIGKILL']);
+  t.same(
+    forked.map(({ child }) => child.signalCode),
+    ['SIGKILL', 'SIGKILL'],
+  );
 });
 
 test('close leaves the workers as they are', async (t) => {

@@ -1,4 +1,4 @@
-import { test, type Test } from 'tap';
+import { type Test, test } from 'tap';
 import { createPublisher } from '../../../src/primary/publisher.ts';
 import { createSyncLoop } from '../../../src/primary/sync.ts';
 import { createHashBytes } from '../../../src/snapshot/checksum.ts';
@@ -56,7 +56,10 @@ async function started(t: Test) {
   const warnings: string[] = [];
   let onConfirmed: (revision: number) => void = () => {};
   const sync = createSyncLoop({
-    store, publisher, now: () => performance.now(), random: () => 0.5,
+    store,
+    publisher,
+    now: () => performance.now(),
+    random: () => 0.5,
     onConfirmed: (revision) => onConfirmed(revision),
     warn: (_fields, message) => warnings.push(message),
   });

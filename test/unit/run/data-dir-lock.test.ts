@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +25,11 @@ interface Teardown {
 
 const STARTER = fixture('lock-starter.ts', import.meta.url);
 const OTHER_BOOT = '00000000-0000-0000-0000-000000000000';
-const NEVER = { onLost: () => { throw new Error('the lock was lost'); } };
+const NEVER = {
+  onLost: () => {
+    throw new Error('the lock was lost');
+  },
+};
 const AT_ONCE = { ...NEVER, timing: { graceMs: 0 } };
 
 function open(t: Teardown, ...below: string[]): RunDir {
@@ -32,12 +45,19 @@ function leaveStaleLock(runDir: RunDir, boot = bootId()): string {
   return path;
 }
 
-test('a lock is taken, refused to another with the owner\'s pid, and taken again after it was given back', async (t) => {
+test("a lock is taken, refused to another with the owner's pid, and taken again after it was given back", async (t) => {
   const runDir = open(t);
   const lock = await lockDataDir(runDir, AT_ONCE);
-  t.match(readFileSync(join(runDir.path, 'primary.lock'), 'utf8'), new RegExp(`^${process.pid} \\d+ [0-9a-f-]+ [0-9a-f]{16}\\n$`));
+  t.match(
+    readFileSync(join(runDir.path, 'primary.lock'), 'utf8'),
+    new RegExp(`^${process.pid} \\d+ [0-9a-f-]+ [0-9a-f]{16}\\n$`),
+  );
   await t.rejects(lockDataDir(runDir, AT_ONCE), {
-    name: 'Owned', what: 'data_dir', exitCode: 3, pid: process.pid, message: new RegExp(`${runDir.dataDir} is owned by the primary with pid ${process.pid}`),
+    name: 'Owned',
+    what: 'data_dir',
+    exitCode: 3,
+    pid: process.pid,
+    message: new RegExp(`${runDir.dataDir} is owned by the primary with pid ${process.pid}`),
   });
   await lock.close();
   await lock.close();
@@ -78,7 +98,7 @@ test('a stopped owner is still the owner', async (t) => {
   await t.rejects(lockDataDir(runDir, AT_ONCE), { name: 'Owned', pid: child.pid });
 });
 
-test('of two processes that start at once over a dead owner\'s lock exactly one gets it, 20 times', async (t) => {
+test("of two processes that start at once over a dead owner's lock exactly one gets it, 20 times", async (t) => {
   const runDir = open(t);
   const starters = [startScript(t, STARTER, [runDir.dataDir]), startScript(t, STARTER, [runDir.dataDir])];
   await Promise.all(starters.map(answer));
@@ -116,7 +136,7 @@ test('of eight starters at once exactly one gets it, over a dead owner, a dead c
   }
 });
 
-test('removes what starters that died left, but not a living starter\'s socket', async (t) => {
+test("removes what starters that died left, but not a living starter's socket", async (t) => {
   const runDir = open(t);
   const living = createServer();
   await listen(living, join(runDir.path, `lock-${'b'.repeat(16)}.sock`));
@@ -129,7 +149,7 @@ test('removes what starters that died left, but not a living starter\'s socket',
   await lock.close();
 });
 
-test('another boot\'s lock that nobody touched for 30 s is taken at once', async (t) => {
+test("another boot's lock that nobody touched for 30 s is taken at once", async (t) => {
   const runDir = open(t);
   const path = leaveStaleLock(runDir, OTHER_BOOT);
   const old = new Date(Date.now() - 31_000);
@@ -139,7 +159,7 @@ test('another boot\'s lock that nobody touched for 30 s is taken at once', async
   await lock.close();
 });
 
-test('another boot\'s lock is waited for, and refused as soon as somebody touches it', async (t) => {
+test("another boot's lock is waited for, and refused as soon as somebody touches it", async (t) => {
   const runDir = open(t);
   const path = leaveStaleLock(runDir, OTHER_BOOT);
   const waits: string[] = [];
@@ -151,14 +171,25 @@ test('another boot\'s lock is waited for, and refused as soon as somebody touche
   await t.rejects(starting, { name: 'Owned' });
 });
 
-test('another boot\'s lock, and an empty one, are taken after 30 s of silence', async (t) => {
-  for (const leave of [(runDir: RunDir) => void leaveStaleLock(runDir, OTHER_BOOT), (runDir: RunDir) => writeFileSync(join(runDir.path, 'primary.lock'), '')]) {
+test("another boot's lock, and an empty one, are taken after 30 s of silence", async (t) => {
+  for (const leave of [
+    (runDir: RunDir) => void leaveStaleLock(runDir, OTHER_BOOT),
+    (runDir: RunDir) => writeFileSync(join(runDir.path, 'primary.lock'), ''),
+  ]) {
     const runDir = open(t);
     leave(runDir);
     const clock = createFakeClock();
     let waiting = false;
     let taken = false;
-    const starting = lockDataDir(runDir, { ...AT_ONCE, clock, onWait: () => { waiting = true; } }).finally(() => { taken = true; });
+    const starting = lockDataDir(runDir, {
+      ...AT_ONCE,
+      clock,
+      onWait: () => {
+        waiting = true;
+      },
+    }).finally(() => {
+      taken = true;
+    });
     await until(() => waiting);
     for (let ms = 0; ms < 29_000; ms += 50) {
       clock.advance(50);
@@ -177,7 +208,12 @@ test('an owner keeps its lock touched, and is told once when it lost it', async 
   const runDir = open(t);
   const clock = createFakeClock();
   let lost = 0;
-  const lock = await lockDataDir(runDir, { clock, onLost: () => { lost += 1; } });
+  const lock = await lockDataDir(runDir, {
+    clock,
+    onLost: () => {
+      lost += 1;
+    },
+  });
   const path = join(runDir.path, 'primary.lock');
   const old = new Date(0);
   utimesSync(path, old, old);
@@ -189,7 +225,7 @@ test('an owner keeps its lock touched, and is told once when it lost it', async 
   clock.advance(15_000);
   t.equal(lost, 1);
   await lock.close();
-  t.equal(readFileSync(path, 'utf8'), other, 'another owner\'s lock is left alone');
+  t.equal(readFileSync(path, 'utf8'), other, "another owner's lock is left alone");
 });
 
 test('works in a folder whose path is too long for a socket', async (t) => {

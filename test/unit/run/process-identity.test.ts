@@ -2,7 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'tap';
 import {
-  bootId, formatIdentity, identify, isAlive, ownIdentity, parseIdentity, signalProcess,
+  bootId,
+  formatIdentity,
+  identify,
+  isAlive,
+  ownIdentity,
+  parseIdentity,
+  signalProcess,
 } from '../../../src/run/process-identity.ts';
 import { endChild, identityOf, startSleeper, until } from './fixtures/support.ts';
 
@@ -52,10 +58,16 @@ test('a zombie is dead although a signal still reaches it', { skip: process.plat
   t.ok(process.kill(pid, 0));
 });
 
-test('a command name with spaces and parentheses does not confuse', { skip: process.platform !== 'linux' }, async (t) => {
-  const child = spawn(process.execPath, ['-e', 'process.title = "a) Z (b"; process.send(1); setInterval(() => {}, 1e6)'], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
+test('a command name with spaces and parentheses does not confuse', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
+  const child = spawn(
+    process.execPath,
+    ['-e', 'process.title = "a) Z (b"; process.send(1); setInterval(() => {}, 1e6)'],
+    {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    },
+  );
   t.teardown(() => endChild(child));
   const before = identityOf(child);
   await once(child, 'message');
@@ -63,7 +75,17 @@ test('a command name with spaces and parentheses does not confuse', { skip: proc
 });
 
 test('only an identity is read as one', async (t) => {
-  for (const text of ['', '12', '12 34', '0 1 b', '-5 1 b', '12 x b', '12 34 b c', `99999999999 1 ${bootId()}`, '1 2 ../x']) {
+  for (const text of [
+    '',
+    '12',
+    '12 34',
+    '0 1 b',
+    '-5 1 b',
+    '12 x b',
+    '12 34 b c',
+    `99999999999 1 ${bootId()}`,
+    '1 2 ../x',
+  ]) {
     t.equal(parseIdentity(text), undefined, JSON.stringify(text));
   }
   for (const pid of [0, -1, 1.5, Number.NaN]) t.equal(identify(pid), undefined, String(pid));

@@ -1,4 +1,15 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -61,7 +72,10 @@ test('lists the workers on file by slot and passes over what is none', async (t)
   writeFileSync(join(runDir.path, 'worker-3.pid'), '');
   writeFileSync(join(runDir.path, 'worker-4.pid'), 'nonsense');
   writeFileSync(join(runDir.path, 'worker-x.pid'), '1 2 3');
-  t.same(runDir.workers(), [{ slot: 2, identity: STRANGER }, { slot: 10, identity: ownIdentity() }]);
+  t.same(runDir.workers(), [
+    { slot: 2, identity: STRANGER },
+    { slot: 10, identity: ownIdentity() },
+  ]);
 });
 
 test('a socket lives in the run folder', async (t) => {

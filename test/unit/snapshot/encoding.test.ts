@@ -10,14 +10,17 @@ import { contentOf, deltaBetween, environmentItem, flagItem, keyItem } from '../
 const hash = await createHashBytes();
 
 const items: fc.Arbitrary<SnapshotItem[]> = fc.uniqueArray(
-  fc.record({
-    kind: fc.constantFrom<ItemKind>('environment', 'flag', 'segment', 'key'),
-    environment: fc.string({ unit: 'grapheme', maxLength: 8 }),
-    id: fc.string({ unit: 'grapheme', maxLength: 20 }),
-    revision: fc.nat(Number.MAX_SAFE_INTEGER),
-    tag: fc.bigInt(0n, 2n ** 64n - 1n),
-    json: fc.string({ unit: 'grapheme', maxLength: 60 }),
-  }, { noNullPrototype: true }),
+  fc.record(
+    {
+      kind: fc.constantFrom<ItemKind>('environment', 'flag', 'segment', 'key'),
+      environment: fc.string({ unit: 'grapheme', maxLength: 8 }),
+      id: fc.string({ unit: 'grapheme', maxLength: 20 }),
+      revision: fc.nat(Number.MAX_SAFE_INTEGER),
+      tag: fc.bigInt(0n, 2n ** 64n - 1n),
+      json: fc.string({ unit: 'grapheme', maxLength: 60 }),
+    },
+    { noNullPrototype: true },
+  ),
   { selector: (item) => `${item.kind}/${item.environment}/${item.id}`, maxLength: 30 },
 );
 
@@ -34,13 +37,21 @@ test('a snapshot decodes to what was encoded', async () => {
 });
 
 test('a delta decodes to what was encoded, puts before removes', async (t) => {
-  const before = contentOf(7, [environmentItem('prod', 1, 1n), flagItem('a', 2, 2n), flagItem('b', 3, 3n), keyItem('k', 4, 4n, 'h')]);
+  const before = contentOf(7, [
+    environmentItem('prod', 1, 1n),
+    flagItem('a', 2, 2n),
+    flagItem('b', 3, 3n),
+    keyItem('k', 4, 4n, 'h'),
+  ]);
   const after = contentOf(9, [environmentItem('prod', 1, 1n), flagItem('a', 9, 5n), flagItem('c', 8, 6n)]);
   const delta = deltaBetween(before, after);
   const envelope = openEnvelope(encodeDelta(delta, hash), hash);
   t.equal(envelope.from, 7);
   t.strictSame([...envelope.puts], delta.puts);
-  t.strictSame([...envelope.removes].map((address) => address.id), ['b', 'k']);
+  t.strictSame(
+    [...envelope.removes].map((address) => address.id),
+    ['b', 'k'],
+  );
 });
 
 test('one changed bit anywhere is noticed', async () => {
@@ -75,5 +86,8 @@ test('a delta is believed only when the sums come out right', async (t) => {
 
 test('content whose sums are wrong is not a snapshot', async (t) => {
   const content = contentOf(1, [environmentItem('prod', 1, 1n)]);
-  t.throws(() => createSnapshotState({ head: { ...content.head, sumKeys: 1n }, items: content.items }), /sum over keys/);
+  t.throws(
+    () => createSnapshotState({ head: { ...content.head, sumKeys: 1n }, items: content.items }),
+    /sum over keys/,
+  );
 });

@@ -8,7 +8,10 @@ test('a key names its highest scope and carries 256 bits and a CRC', async (t) =
 });
 
 test('the largest and the smallest secret have the same length', async (t) => {
-  t.equal(generateKey('read', (bytes) => new Uint8Array(bytes)).length, generateKey('read', (bytes) => new Uint8Array(bytes).fill(255)).length);
+  t.equal(
+    generateKey('read', (bytes) => new Uint8Array(bytes)).length,
+    generateKey('read', (bytes) => new Uint8Array(bytes).fill(255)).length,
+  );
 });
 
 test('the CRC is the zlib one over all before it', async (t) => {

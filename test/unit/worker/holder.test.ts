@@ -1,4 +1,4 @@
-import { test, type Test } from 'tap';
+import { type Test, test } from 'tap';
 import type { ToPrimary } from '../../../src/ipc/messages.ts';
 import { createHashBytes } from '../../../src/snapshot/checksum.ts';
 import { encodeDelta, encodeSnapshot } from '../../../src/snapshot/encoding.ts';
@@ -15,7 +15,10 @@ function holding(_t: Test, faultCompileMs = 0) {
   const sent: ToPrimary[] = [];
   let heard: () => void = () => {};
   const holder = createHolder({
-    hash, now: () => (faultCompileMs > 0 ? performance.now() : clock.nowMs), warn: () => {}, faultCompileMs,
+    hash,
+    now: () => (faultCompileMs > 0 ? performance.now() : clock.nowMs),
+    warn: () => {},
+    faultCompileMs,
     send: (message) => {
       sent.push(message);
       heard();
@@ -53,7 +56,13 @@ test('a delta puts, replaces and removes, keeps the order by flag_id, and leaves
   const { holder, snapshot, delta } = holding(t);
   await snapshot(first);
   const old = holder.current;
-  const next = contentOf(6, [prod, flagItem('a', 6, 7n), flagItem('c', 6, 8n), flagItem('d', 6, 9n, { version: 2 }), flagItem('e', 6, 10n)]);
+  const next = contentOf(6, [
+    prod,
+    flagItem('a', 6, 7n),
+    flagItem('c', 6, 8n),
+    flagItem('d', 6, 9n, { version: 2 }),
+    flagItem('e', 6, 10n),
+  ]);
   t.same(await delta(first, next), { type: 'ack', revision: 6 });
   t.same(flagIds(holder), ['a', 'c', 'd', 'e']);
   t.equal(holder.current?.environments.get('prod')?.flags.get('d')?.version, 2);
@@ -76,14 +85,22 @@ test('a delta from another revision, wrong sums and broken bytes are refused by 
   const { holder, snapshot, delta, take } = holding(t);
   await snapshot(first);
   const seven = contentOf(7, [prod]);
-  t.match(await delta(contentOf(6, first.items), seven), { type: 'resend', revision: 5, reason: /delta from revision 6/ });
+  t.match(await delta(contentOf(6, first.items), seven), {
+    type: 'resend',
+    revision: 5,
+    reason: /delta from revision 6/,
+  });
   const lying = { ...deltaBetween(first, seven), removes: [] };
   t.match(await take({ type: 'delta', bytes: encodeDelta(lying, hash) }), { type: 'resend', reason: /sum/ });
   const broken = Buffer.from(encodeSnapshot(seven, hash));
   broken[70] = (broken[70] as number) ^ 1;
   t.match(await take({ type: 'snapshot', bytes: broken }), { type: 'resend', reason: /hash/ });
   t.equal(holder.current?.revision, 5, 'and the old snapshot serves on');
-  t.same(await delta(first, contentOf(6, [prod])), { type: 'ack', revision: 6 }, 'after which a right delta still applies');
+  t.same(
+    await delta(first, contentOf(6, [prod])),
+    { type: 'ack', revision: 6 },
+    'after which a right delta still applies',
+  );
 });
 
 test('revisions never go back within one store', async (t) => {
@@ -148,7 +165,9 @@ test('a compile that takes long leaves the loop free between slices of at most 5
 
 test('ten thousand flags compile in slices', async (t) => {
   const { holder, snapshot } = holding(t);
-  const many = Array.from({ length: 10_000 }, (_, i) => flagItem(`flag-${String(i).padStart(5, '0')}`, 1, BigInt(i + 100)));
+  const many = Array.from({ length: 10_000 }, (_, i) =>
+    flagItem(`flag-${String(i).padStart(5, '0')}`, 1, BigInt(i + 100)),
+  );
   const compiled = snapshot(contentOf(1, [prod, ...many]));
   let turns = 0;
   const count = () => {

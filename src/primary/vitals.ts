@@ -1,0 +1,69 @@
+// What the node says of itself: the metrics with what only the primary knows, and the whole of /healthz on METRICS_PORT.
+import { buildInfo } from '../build-info.ts';
+import type { Config } from '../config.ts';
+import type { NodeMetrics } from '../observe/metrics.ts';
+import { createMetricsServer, type MetricsServer } from './metrics-server.ts';
+import type { Publisher } from './publisher.ts';
+import type { Supervisor } from './supervisor.ts';
+import type { SyncLoop } from './sync.ts';
+
+export interface Vitals {
+  readonly metricsText: () => Promise<string>;
+  /** On METRICS_PORT; undefined without one. Rejects when the address cannot be had. */
+  startServer(warn: (fields: object, message: string) => void): Promise<MetricsServer | undefined>;
+}
+
+export function createVitals(deps: {
+  readonly config: Pick<Config, 'workers' | 'metricsHost' | 'metricsPort'>;
+  readonly supervisor: Pick<Supervisor, 'serving'>;
+  readonly publisher: Pick<Publisher, 'head' | 'standing'>;
+  readonly sync: Pick<SyncLoop, 'confirmedAtMs' | 'wentBack'>;
+  readonly metrics: Pick<NodeMetrics, 'text' | 'contentType'>;
+  readonly deaths: () => number;
+  readonly quarantinedFlags: () => number;
+  readonly tier: string;
+}): Vitals {
+  const { config, supervisor, publisher, sync, metrics } = deps;
+  const confirmedSecondsAgo = (): number => (performance.now() - sync.confirmedAtMs) / 1000;
+
+  const metricsText = (): Promise<string> =>
+    metrics.text({
+      revision: publisher.head?.revision ?? 0,
+      staleSeconds: confirmedSecondsAgo(),
+      workers: supervisor.serving(),
+      workerRestarts: deps.deaths(),
+      quarantinedFlags: deps.quarantinedFlags(),
+    });
+
+  function health(): { readonly status: number; readonly body: object } {
+    const serving = supervisor.serving();
+    const body = {
+      status: serving > 0 ? 'ok' : 'unavailable',
+      ...buildInfo(),
+      revision: publisher.head?.revision ?? 0,
+      epoch: publisher.head?.epoch ?? '',
+      tier: deps.tier,
+      confirmed_seconds_ago: confirmedSecondsAgo(),
+      store_went_back: sync.wentBack ?? null,
+      workers: { wanted: config.workers, serving, revisions: Object.fromEntries(publisher.standing()) },
+    };
+    return { status: serving > 0 ? 200 : 503, body };
+  }
+
+  return {
+    metricsText,
+    async startServer(warn) {
+      if (config.metricsPort === undefined) return undefined;
+      const server = createMetricsServer({
+        host: config.metricsHost,
+        port: config.metricsPort,
+        metrics: metricsText,
+        metricsContentType: metrics.contentType,
+        health,
+        warn,
+      });
+      await server.start();
+      return server;
+    },
+  };
+}

@@ -1,0 +1,30 @@
+// What a worker tells its primary four times a second, whether anything happened or not: that it lives, what it serves,
+// and what it has counted. Four missed beats and the primary takes it for hung.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Limiter } from './limiter.ts';
+import type { PrimaryLink, SnapshotHolder } from './serving.ts';
+import type { Tallies } from './tallies.ts';
+
+const BEAT_MS = 250;
+const LOOP_DELAY_RESOLUTION_MS = 20;
+
+/** Runs as long as the process. */
+export function startHeartbeat(deps: {
+  readonly link: Pick<PrimaryLink, 'send'>;
+  readonly holder: SnapshotHolder;
+  readonly limiter: Pick<Limiter, 'changedUses'>;
+  readonly tallies: Pick<Tallies, 'gauge' | 'report'>;
+}): void {
+  const { link, holder, limiter, tallies } = deps;
+  const loopDelay = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
+  loopDelay.enable();
+  setInterval(() => {
+    const revision = holder.current?.revision ?? 0;
+    link.send({ type: 'beat', revision, leases: limiter.changedUses() });
+    tallies.gauge('burgee_worker_snapshot_revision', revision);
+    tallies.gauge('burgee_worker_snapshot_stale_seconds', holder.staleSeconds());
+    tallies.gauge('burgee_worker_event_loop_delay_seconds', loopDelay.max / 1e9);
+    loopDelay.reset();
+    link.send({ type: 'tally', report: tallies.report() });
+  }, BEAT_MS);
+}
