@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 export interface LoadRecord {
   requests: number;
   failed: number;
-  /** The longest time without any good answer on any connection, in milliseconds. */
+  /** The longest time any one client (a connection and those that replace it) went without a good answer, in milliseconds. */
   longestGapMs: number;
   /** The longest any single request took until its answer or its failure, in milliseconds. */
   slowestMs: number;
@@ -36,7 +36,6 @@ export function startLoad(options: {
   const watchers = new Set<() => void>();
   let stopping = false;
   let good = 0;
-  let lastGoodMs = performance.now();
 
   function fail(reason: string): void {
     record.failed++;
@@ -44,11 +43,12 @@ export function startLoad(options: {
   }
 
   async function run(): Promise<void> {
-    while (!stopping) await oneConnection();
+    const client = { lastGoodMs: performance.now() };
+    while (!stopping) await oneConnection(client);
   }
 
   /** Asks on one connection until it ends or the load stops. */
-  function oneConnection(): Promise<void> {
+  function oneConnection(client: { lastGoodMs: number }): Promise<void> {
     return new Promise((resolve) => {
       const socket: Socket = connect(options.port, '127.0.0.1');
       socket.setNoDelay(true);
@@ -83,8 +83,8 @@ export function startLoad(options: {
         record.slowestMs = Math.max(record.slowestMs, now - (sentMs ?? now));
         sentMs = undefined;
         if (received.startsWith('HTTP/1.1 200')) {
-          record.longestGapMs = Math.max(record.longestGapMs, now - lastGoodMs);
-          lastGoodMs = now;
+          record.longestGapMs = Math.max(record.longestGapMs, now - client.lastGoodMs);
+          client.lastGoodMs = now;
           good++;
           for (const watch of watchers) watch();
         } else fail(received.slice(0, 200));
