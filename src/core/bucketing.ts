@@ -10,14 +10,13 @@ export function bucketOf(hash: number): number {
 }
 
 /**
- * The text to hash: the user_id, or the value of the attribute that the flag names; strings as they are and safe
- * integers in decimal. undefined for anything else, and for the empty string: it would put everyone without a value
- * into one bucket.
+ * The text to hash: the user_id, or the value of the attribute that the flag names; strings as they are, the empty one
+ * too, and safe integers in decimal. undefined for anything else. An empty user_id is refused before it gets here.
  */
 export function bucketKey(flag: CompiledFlag, context: EvaluationContext): string | undefined {
   if (flag.bucketBy === undefined) return context.userId === '' ? undefined : context.userId;
   const value = attributeOf(context, flag.bucketBy, flag.bucketPath);
-  if (typeof value === 'string') return value === '' ? undefined : value;
+  if (typeof value === 'string') return value;
   // -0 is 0 in decimal.
   return typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : undefined;
 }
