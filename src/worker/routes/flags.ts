@@ -1,9 +1,10 @@
 // The flags as documents: read from the snapshot, changed by commands.
 import type { CompiledFlag } from '../../core/compiled.ts';
+import { createFlag } from '../../core/parse.ts';
 import { limits } from '../../limits.ts';
 import type { Call, KeyedHandlers } from '../http/call.ts';
 import { matchesNone } from '../http/conditions.ts';
-import { invalid, isRefusal } from '../http/refusal.ts';
+import { invalid, isRefusal, refuseIssues } from '../http/refusal.ts';
 import { emptyReply, jsonReply } from '../http/reply.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
 import type { RunCommand } from './commands.ts';
@@ -32,7 +33,12 @@ export function createFlagHandlers(run: RunCommand): FlagHandlers {
       if (matchesNone(call.request.headers.get('if-none-match') ?? '', tag)) return emptyReply(304, [['ETag', tag]]);
       return jsonReply(200, flag.json, [['ETag', tag]]);
     },
-    createFlag: (call) => () => run(call, { type: 'flag.create', environment: call.environment, body: call.body }),
+    createFlag: (call) => {
+      // Judged here too: what is malformed is told before the environment in a body, and with the primary away.
+      const parsed = createFlag(call.body, call.environment);
+      if (!parsed.ok && parsed.code === 'INVALID_REQUEST') return refuseIssues(parsed.issues);
+      return () => run(call, { type: 'flag.create', environment: call.environment, body: call.body });
+    },
     replaceFlag: (call) => () => run(call, { type: 'flag.replace', ...addressed(call), body: call.body }),
     patchFlag: (call) => () => run(call, { type: 'flag.patch', ...addressed(call), body: call.body }),
     archiveFlag: (call) => () => run(call, { type: 'flag.archive', ...addressed(call) }),
