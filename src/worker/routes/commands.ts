@@ -20,6 +20,9 @@ export function createRunCommand(link: Pick<HttpDeps['link'], 'command'>): RunCo
       const headers = Object.entries(outcome.headers).filter(([name]) => name.toLowerCase() !== 'cache-control');
       return jsonReply(outcome.status, outcome.body, headers, outcome.revision);
     }
+    // A list changes nothing, so there is no outcome to wonder about.
+    if (command.type === 'key.list' && outcome.code === 'OUTCOME_UNKNOWN')
+      return refuse('STORAGE_UNAVAILABLE', 'The store did not answer in time.');
     return {
       ...refuse(outcome.code, outcome.detail),
       issues: outcome.issues ?? [],
