@@ -91,7 +91,7 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     name: 'DATA_DIR',
     allowed: 'a path',
     fallback: './data',
-    meaning: 'The folder of the embedded database, the snapshot file and the sockets. One service a folder.',
+    meaning: 'The folder of the embedded database and the sockets. One service a folder.',
     parse: (text) => (text.includes('\0') ? wrong('contains a NUL character') : { value: resolve(text) }),
   },
   logLevel: {
