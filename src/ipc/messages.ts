@@ -116,7 +116,7 @@ export type ToPrimary =
       readonly revision: number;
       readonly leases: readonly LeaseUse[];
     }
-  | { readonly type: 'ack'; readonly revision: number }
+  | { readonly type: 'ack'; readonly epoch: string; readonly revision: number }
   | { readonly type: 'resend'; readonly revision: number; readonly reason: string }
   | { readonly type: 'listening' }
   | { readonly type: 'beat'; readonly revision: number; readonly leases: readonly LeaseUse[] }

@@ -68,7 +68,7 @@ export function createDispatch(deps: {
       const workerId = workerIdOf(link.hello);
       switch (message.type) {
         case 'ack':
-          return publisher.acked(pid, message.revision);
+          return publisher.acked(pid, message.epoch, message.revision);
         case 'resend':
           return publisher.resend(pid);
         case 'listening':

@@ -6,7 +6,7 @@ import { createLauncherChannel } from '../launcher/channel.ts';
 import { limits } from '../limits.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { createNodeMetrics } from '../observe/metrics.ts';
-import { systemClock } from '../run/clock.ts';
+import { createAwakeTime, systemClock } from '../run/clock.ts';
 import { lockDataDir } from '../run/data-dir-lock.ts';
 import { holdPrimaryPort } from '../run/port-owner.ts';
 import { isAlive } from '../run/process-identity.ts';
@@ -140,7 +140,9 @@ async function startNode(
     onError: (err, during) => error({ err, during }, 'the store failed'),
   });
   const hash = await createHashBytes();
-  const publisher = createPublisher({ hash, now, kill: (pid, why) => supervisor.kill(pid, why) });
+  // A primary that was stopped or starved has not read the acks that wait in its sockets: that is nobody's lateness.
+  const awake = createAwakeTime(systemClock, LATENESS_CHECK_MS);
+  const publisher = createPublisher({ hash, now: () => awake.ms, kill: (pid, why) => supervisor.kill(pid, why) });
   const onConfirmed = (revision: number): void => publisher.toAll({ type: 'confirmed', revision, tier: TIER });
   const sync = createSyncLoop({ store, publisher, now, random: Math.random, onConfirmed, warn });
   const supervisor = createSupervisor({
@@ -188,7 +190,10 @@ async function startNode(
   await sync.start();
   await workerLinks.listen();
   supervisor.start();
-  const stopLatenessCheck = systemClock.every(LATENESS_CHECK_MS, () => publisher.endLate());
+  const stopLatenessCheck = systemClock.every(LATENESS_CHECK_MS, () => {
+    awake.tick();
+    publisher.endLate();
+  });
   return {
     async close() {
       await supervisor.drain(config.shutdownTimeoutMs);

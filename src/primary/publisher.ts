@@ -18,7 +18,8 @@ interface Reader {
   /** undefined while its socket is down and it is not known to be dead: it may still serve, so it is still waited for. */
   send: ((message: ToWorker) => void) | undefined;
   ackedRevision: number;
-  waitingSinceMs: number;
+  /** When it fell behind, or last got further while it was. */
+  behindSinceMs: number;
   lastBeatMs: number;
 }
 
@@ -39,7 +40,7 @@ export interface Publisher {
   served(revision: number): Promise<void>;
   joined(pid: number, epoch: string, revision: number, send: (message: ToWorker) => void): void;
   beat(pid: number): void;
-  acked(pid: number, revision: number): void;
+  acked(pid: number, epoch: string, revision: number): void;
   /** A worker could not use what it was sent. */
   resend(pid: number): void;
   /** Its socket closed; it may still be alive and serving. */
@@ -71,16 +72,17 @@ export function createPublisher(deps: {
   function sendSnapshot(reader: Reader): void {
     if (state === undefined) return;
     encodedSnapshot ??= encodeSnapshot({ head: state.head, items: [...state.items.values()] }, deps.hash);
-    reader.waitingSinceMs = deps.now();
     reader.send?.({ type: 'snapshot', bytes: encodedSnapshot });
   }
 
-  function broadcast(message: ToWorker): void {
+  /** Those that had everything fall behind now; for those that had not, newer revisions are no excuse. */
+  function fallBehind(publishedRevision: number): void {
     const now = deps.now();
-    for (const reader of readers.values()) {
-      reader.waitingSinceMs = now;
-      reader.send?.(message);
-    }
+    for (const reader of readers.values()) if (reader.ackedRevision >= publishedRevision) reader.behindSinceMs = now;
+  }
+
+  function toAll(message: ToWorker): void {
+    for (const reader of readers.values()) reader.send?.(message);
   }
 
   function settle(): void {
@@ -99,7 +101,7 @@ export function createPublisher(deps: {
       const late = [...readers.values()].find((reader) => {
         if (reader.ackedRevision >= waiter.revision) return false;
         const allowed = now - reader.lastBeatMs < SILENT_AFTER_MS ? ACK_MS_BEATING : ACK_MS_SILENT;
-        return now - Math.max(waiter.sinceMs, reader.waitingSinceMs) > allowed;
+        return now - Math.max(waiter.sinceMs, reader.behindSinceMs) > allowed;
       });
       if (late === undefined) continue;
       if (![...readers.values()].some((reader) => reader.ackedRevision >= waiter.revision)) continue;
@@ -114,16 +116,22 @@ export function createPublisher(deps: {
       return state?.head;
     },
     reset(content) {
-      state = createSnapshotState(content);
+      const next = createSnapshotState(content);
+      fallBehind(state?.head.revision ?? 0);
+      // Revisions of another store say nothing about this one.
+      if (state?.head.epoch !== next.head.epoch) for (const reader of readers.values()) reader.ackedRevision = 0;
+      state = next;
       encodedSnapshot = undefined;
       for (const reader of readers.values()) sendSnapshot(reader);
     },
     advance(delta) {
       if (state === undefined) return 'no snapshot yet';
+      const { revision } = state.head;
       const refused = state.apply(delta);
       if (refused !== undefined) return refused;
       encodedSnapshot = undefined;
-      broadcast({ type: 'delta', bytes: encodeDelta(delta, deps.hash) });
+      fallBehind(revision);
+      toAll({ type: 'delta', bytes: encodeDelta(delta, deps.hash) });
       return undefined;
     },
     served(revision) {
@@ -135,7 +143,7 @@ export function createPublisher(deps: {
     joined(pid, epoch, revision, send) {
       const now = deps.now();
       const current = state !== undefined && state.head.epoch === epoch && state.head.revision === revision;
-      const reader: Reader = { pid, send, ackedRevision: current ? revision : 0, waitingSinceMs: now, lastBeatMs: now };
+      const reader: Reader = { pid, send, ackedRevision: current ? revision : 0, behindSinceMs: now, lastBeatMs: now };
       readers.set(pid, reader);
       if (!current) sendSnapshot(reader);
       settle();
@@ -144,9 +152,12 @@ export function createPublisher(deps: {
       const reader = readers.get(pid);
       if (reader !== undefined) reader.lastBeatMs = deps.now();
     },
-    acked(pid, revision) {
+    acked(pid, epoch, revision) {
       const reader = readers.get(pid);
-      if (reader !== undefined) reader.ackedRevision = revision;
+      if (reader === undefined || epoch !== state?.head.epoch || revision <= reader.ackedRevision) return;
+      reader.ackedRevision = revision;
+      // One slow delta after another is work, not silence.
+      reader.behindSinceMs = deps.now();
       settle();
     },
     resend(pid) {
@@ -163,9 +174,7 @@ export function createPublisher(deps: {
       settle();
     },
     endLate,
-    toAll(message) {
-      for (const reader of readers.values()) reader.send?.(message);
-    },
+    toAll,
     standing() {
       return new Map([...readers.values()].map((reader) => [reader.pid, reader.ackedRevision]));
     },

@@ -12,7 +12,7 @@ import type { ToPrimary, ToWorker } from '../../../src/ipc/messages.ts';
 
 test('messages come out whole and in order however the socket cuts them', async () => {
   const sent: ToPrimary[] = [
-    { type: 'ack', revision: 812 },
+    { type: 'ack', epoch: 'e', revision: 812 },
     { type: 'want', revision: Number.MAX_SAFE_INTEGER },
     { type: 'listening' },
     { type: 'resend', revision: 3, reason: 'zażółć 🚩' },

@@ -39,10 +39,10 @@ test('a write is served when every worker has acked it, not before', async (t) =
   t.equal(publisher.advance(deltaBetween(one, two)), undefined);
   const served = publisher.served(2);
   const watched = state(served);
-  publisher.acked(1, 2);
+  publisher.acked(1, EPOCH, 2);
   await new Promise(setImmediate);
   t.equal(watched.settled, false);
-  publisher.acked(2, 2);
+  publisher.acked(2, EPOCH, 2);
   await served;
 });
 
@@ -51,7 +51,7 @@ test('a write is served when the worker that did not ack is dead, and not when o
   publisher.advance(deltaBetween(one, two));
   const served = publisher.served(2);
   const watched = state(served);
-  publisher.acked(1, 2);
+  publisher.acked(1, EPOCH, 2);
   publisher.detached(2);
   await new Promise(setImmediate);
   t.equal(watched.settled, false, 'it may still answer requests');
@@ -88,7 +88,7 @@ test('a late worker that beats is given ten seconds, and is then ended because a
   const { publisher, killed, clock } = publish(t);
   publisher.advance(deltaBetween(one, two));
   const served = publisher.served(2);
-  publisher.acked(1, 2);
+  publisher.acked(1, EPOCH, 2);
   clock.nowMs = 9_900;
   publisher.beat(2);
   publisher.endLate();
@@ -104,7 +104,7 @@ test('a late worker that is silent is given one second', async (t) => {
   const { publisher, killed, clock } = publish(t);
   publisher.advance(deltaBetween(one, two));
   const served = publisher.served(2);
-  publisher.acked(1, 2);
+  publisher.acked(1, EPOCH, 2);
   clock.nowMs = 1_100;
   publisher.endLate();
   t.same(killed, [2]);
