@@ -2,9 +2,10 @@
 // verified, compiled aside and swapped in; what does not verify is asked for again, and the old one serves on.
 import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
 import type { HashBytes } from '../snapshot/checksum.ts';
-import { openEnvelope } from '../snapshot/encoding.ts';
+import { type Envelope, openEnvelope } from '../snapshot/encoding.ts';
+import { mismatch } from '../snapshot/state.ts';
 import { type Compiled, compileDelta, compileSnapshot, type HeldSnapshot } from './compile-snapshot.ts';
-import type { SnapshotHolder } from './serving.ts';
+import type { ServingSnapshot, SnapshotHolder } from './serving.ts';
 import { createSlices } from './slices.ts';
 
 /** A snapshot that was not confirmed for this long is called stale (contract, section 2). */
@@ -28,6 +29,8 @@ export function createHolder(deps: {
   let held: HeldSnapshot | undefined;
   let tier = 'none';
   let confirmedAtMs = Number.NEGATIVE_INFINITY;
+  /** A whole snapshot was asked for and has not come yet. */
+  let awaitsWhole = false;
   let queue: Promise<void> = Promise.resolve();
   const waiters = new Set<{ revision: number; done: (reached: boolean) => void }>();
   let firstServed: () => void = () => {};
@@ -43,29 +46,43 @@ export function createHolder(deps: {
         { reason: compiled.reason, revision: held?.serving.revision ?? 0 },
         'snapshot refused; asked for a whole one',
       );
+      awaitsWhole = true;
       deps.send({ type: 'resend', revision: held?.serving.revision ?? 0, reason: compiled.reason });
       return;
     }
     held = compiled.held;
+    awaitsWhole = false;
     confirmedAtMs = deps.now();
-    deps.send({ type: 'ack', revision: held.serving.revision });
+    ack(held.serving);
     firstServed();
     for (const waiter of waiters) if (held.serving.revision >= waiter.revision) waiter.done(true);
   }
 
-  /** undefined: nothing to do, the message is older than what is served. */
+  function ack({ epoch, revision }: ServingSnapshot): void {
+    deps.send({ type: 'ack', epoch, revision });
+  }
+
+  function isCorrection({ kind, head }: Envelope): boolean {
+    if (kind !== 'snapshot' || held === undefined || head.revision !== held.serving.revision) return false;
+    return mismatch(held.sums, head) !== undefined;
+  }
+
+  /** undefined: nothing to do, the message is older than what is served, or than what was asked for. */
   async function verifyAndCompile(bytes: Uint8Array): Promise<Compiled | undefined> {
     try {
       const envelope = openEnvelope(bytes, deps.hash);
       const serving = held?.serving;
       const sameStore = serving !== undefined && serving.epoch === envelope.head.epoch;
-      if (sameStore && envelope.head.revision <= serving.revision) {
-        deps.send({ type: 'ack', revision: serving.revision });
+      // Equal revisions with other sums: the primary found that what it had published was not what the store holds.
+      if (sameStore && envelope.head.revision <= serving.revision && !isCorrection(envelope)) {
+        awaitsWhole = false;
+        ack(serving);
         return undefined;
       }
       if (envelope.kind === 'snapshot') return await compileSnapshot(envelope);
       if (held === undefined || !sameStore || envelope.from !== held.serving.revision) {
-        return { ok: false, reason: `delta from revision ${envelope.from}` };
+        // The snapshot that was asked for is behind this delta in the same socket, and has it in it.
+        return awaitsWhole ? undefined : { ok: false, reason: `delta from revision ${envelope.from}` };
       }
       if (deps.faultCompileMs > 0) await burn(deps.faultCompileMs, deps.now);
       return await compileDelta(held, envelope);

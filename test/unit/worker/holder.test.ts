@@ -4,7 +4,7 @@ import { createHashBytes } from '../../../src/snapshot/checksum.ts';
 import { encodeDelta, encodeSnapshot } from '../../../src/snapshot/encoding.ts';
 import type { SnapshotContent } from '../../../src/snapshot/item.ts';
 import { createHolder } from '../../../src/worker/holder.ts';
-import { contentOf, deltaBetween, environmentItem, flagItem, keyItem } from '../../support/snapshot.ts';
+import { contentOf, deltaBetween, EPOCH, environmentItem, flagItem, keyItem } from '../../support/snapshot.ts';
 
 const hash = await createHashBytes();
 const prod = environmentItem('prod', 1, 1n);
@@ -46,7 +46,7 @@ function flagIds(holder: ReturnType<typeof createHolder>): string[] {
 test('nothing is served before a snapshot is verified', async (t) => {
   const { holder, snapshot } = holding(t);
   t.equal(holder.current, undefined);
-  t.same(await snapshot(first), { type: 'ack', revision: 5 });
+  t.same(await snapshot(first), { type: 'ack', epoch: EPOCH, revision: 5 });
   await holder.first;
   t.same(flagIds(holder), ['b', 'd']);
   t.equal(holder.current?.keysByHash.get('hash-of-k')?.keyId, 'k');
@@ -63,7 +63,7 @@ test('a delta puts, replaces and removes, keeps the order by flag_id, and leaves
     flagItem('d', 6, 9n, { version: 2 }),
     flagItem('e', 6, 10n),
   ]);
-  t.same(await delta(first, next), { type: 'ack', revision: 6 });
+  t.same(await delta(first, next), { type: 'ack', epoch: EPOCH, revision: 6 });
   t.same(flagIds(holder), ['a', 'c', 'd', 'e']);
   t.equal(holder.current?.environments.get('prod')?.flags.get('d')?.version, 2);
   t.equal(holder.current?.keysByHash.size, 0, 'the key is revoked');
@@ -98,7 +98,7 @@ test('a delta from another revision, wrong sums and broken bytes are refused by 
   t.equal(holder.current?.revision, 5, 'and the old snapshot serves on');
   t.same(
     await delta(first, contentOf(6, [prod])),
-    { type: 'ack', revision: 6 },
+    { type: 'ack', epoch: EPOCH, revision: 6 },
     'after which a right delta still applies',
   );
 });
@@ -106,7 +106,7 @@ test('a delta from another revision, wrong sums and broken bytes are refused by 
 test('revisions never go back within one store', async (t) => {
   const { holder, snapshot } = holding(t);
   await snapshot(first);
-  t.same(await snapshot(contentOf(4, [prod])), { type: 'ack', revision: 5 });
+  t.same(await snapshot(contentOf(4, [prod])), { type: 'ack', epoch: EPOCH, revision: 5 });
   t.equal(holder.current?.revision, 5);
 });
 
