@@ -34,7 +34,7 @@ export interface Dispatch {
 export function createDispatch(deps: {
   readonly supervisor: Supervisor;
   readonly publisher: Publisher;
-  readonly sync: Pick<SyncLoop, 'wish'>;
+  readonly sync: Pick<SyncLoop, 'wish' | 'witnessed'>;
   readonly commands: Pick<Commands, 'run'>;
   readonly leases: RateLeases;
   readonly metrics: Pick<NodeMetrics, 'receive' | 'retire'>;
@@ -60,6 +60,7 @@ export function createDispatch(deps: {
         return;
       }
       leases.report(workerIdOf(hello), hello.leases);
+      deps.sync.witnessed(hello.epoch, hello.revision);
       publisher.joined(hello.pid, hello.epoch, hello.revision, (message) => link.send(message));
     },
 

@@ -16,7 +16,9 @@ export interface SyncLoop {
   reach(revision: number): Promise<void>;
   /** Somebody asks for a revision that is not here: look soon. */
   wish(revision: number): void;
-  /** Set when the store is at an older revision than was published: why. Writes are refused meanwhile. */
+  /** A worker serves this revision: the store must have had it. */
+  witnessed(epoch: string, revision: number): void;
+  /** Set when the store is at an older revision than was published, or than a worker serves: why. Writes are refused meanwhile. */
   readonly wentBack: string | undefined;
   /** When the store last confirmed the published revision; milliseconds of `now`. */
   readonly confirmedAtMs: number;
@@ -34,6 +36,8 @@ export function createSyncLoop(deps: {
   const { store, publisher } = deps;
   let wanted = 0;
   let wentBack: string | undefined;
+  /** Highest revision of this store that a worker came with. */
+  let witnessedRevision = 0;
   let confirmedAtMs = Number.NEGATIVE_INFINITY;
   let closed = false;
   let wake: () => void = () => {};
@@ -59,9 +63,16 @@ export function createSyncLoop(deps: {
     }
   }
 
+  function lossOf(storeRevision: number, publishedRevision: number): string | undefined {
+    const known = Math.max(publishedRevision, witnessedRevision);
+    return storeRevision < known ? `the store is at revision ${storeRevision}, ${known} was published` : undefined;
+  }
+
   async function reload(why: string): Promise<void> {
     deps.warn({ why }, 'reloading the whole snapshot');
-    publisher.reset(await store.readAll());
+    const content = await store.readAll();
+    if (content.head.epoch !== publisher.head?.epoch) witnessedRevision = 0;
+    publisher.reset(content);
     confirmed();
   }
 
@@ -85,12 +96,12 @@ export function createSyncLoop(deps: {
     const head = await store.readHead();
     if (head.epoch !== mine.epoch) return reload(`another store: epoch ${head.epoch}`);
     if (head.revision > mine.revision) return takeChanges(mine.revision);
-    wentBack =
-      head.revision < mine.revision
-        ? `the store is at revision ${head.revision}, ${mine.revision} was published`
-        : undefined;
+    wentBack = lossOf(head.revision, mine.revision);
     if (wentBack !== undefined)
-      return deps.warn({ store: head.revision, published: mine.revision }, 'the store went back');
+      return deps.warn(
+        { store: head.revision, published: Math.max(mine.revision, witnessedRevision) },
+        'the store went back',
+      );
     if (head.sumKeys !== mine.sumKeys || head.sumRest !== mine.sumRest) return reload('the sums differ');
     confirmed();
   }
@@ -155,6 +166,14 @@ export function createSyncLoop(deps: {
         },
         Math.max(0, WISH_MS_MIN - (deps.now() - lastTurnMs)),
       );
+    },
+    witnessed(epoch, revision) {
+      const head = publisher.head;
+      if (head === undefined || head.epoch !== epoch || revision <= Math.max(head.revision, witnessedRevision)) return;
+      witnessedRevision = revision;
+      // Said at once: no write may come in between and make the revision a second time.
+      wentBack = lossOf(head.revision, head.revision);
+      markDirty();
     },
     close() {
       closed = true;
