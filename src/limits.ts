@@ -119,7 +119,7 @@ const processes = {
   ipcBacklogBytesMax: bound(
     512 * MIB,
     'bytes',
-    'Unread by a worker before its link is cut: two of the largest snapshots.',
+    'Unread by a worker, or by the primary, before the link is cut: two of the largest snapshots.',
   ),
   commandsInFlightMax: bound(
     256,

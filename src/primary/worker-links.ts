@@ -26,20 +26,31 @@ export function createWorkerLinks(deps: {
   readonly onMessage: (link: WorkerLink, message: Exclude<ToPrimary, Hello>) => void;
   readonly onClose: (link: WorkerLink) => void;
   readonly warn: (fields: object, message: string) => void;
+  /** Left out: limits.ipcBacklogBytesMax. */
+  readonly backlogBytesMax?: number;
 }): WorkerLinks {
+  const { backlogBytesMax = limits.ipcBacklogBytesMax } = deps;
   const sockets = new Set<Socket>();
   const server: Server = createServer(accept);
+
+  /** A worker that does not read is cut off: it dials again and is sent one snapshot in place of all it missed. */
+  function send(socket: Socket, message: ToWorker): void {
+    if (socket.writableLength > backlogBytesMax) socket.destroy();
+    else socket.write(encodeToWorker(message));
+  }
 
   function accept(socket: Socket): void {
     sockets.add(socket);
     let link: WorkerLink | undefined;
     const reader = createFrameReader(limits.ipcFrameBytesMax, (type, bytes) => {
+      // What came in the same chunk as the message for which the link was cut.
+      if (socket.destroyed) return;
       const message = decodeToPrimary(type, bytes);
       if (message.type === 'hello') {
         if (link !== undefined) throw new Error('a second hello');
         link = {
           hello: message,
-          send: (reply) => void socket.write(encodeToWorker(reply)),
+          send: (reply) => send(socket, reply),
           close: () => socket.destroy(),
         };
         deps.onHello(link);

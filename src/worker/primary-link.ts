@@ -15,6 +15,11 @@ const NO_PRIMARY: CommandOutcome = {
   code: 'STORAGE_UNAVAILABLE',
   detail: 'The primary process is restarting; nothing was written. Try again shortly.',
 };
+const TOO_MANY: CommandOutcome = {
+  ok: false,
+  code: 'STORAGE_UNAVAILABLE',
+  detail: 'Too many writes wait for the store already; nothing was written. Try again shortly.',
+};
 const NO_ANSWER: CommandOutcome = {
   ok: false,
   code: 'OUTCOME_UNKNOWN',
@@ -103,7 +108,10 @@ export function createPrimaryLink(deps: {
   }
 
   function send(message: ToPrimary): void {
-    if (connected) socket?.write(encodeToPrimary(message));
+    if (!connected || socket === undefined) return;
+    // A primary that is stopped reads nothing, until its launcher ends it.
+    if (socket.writableLength > limits.ipcBacklogBytesMax) socket.destroy();
+    else socket.write(encodeToPrimary(message));
   }
 
   /** Sends and waits for the answer with this id; `fallback` after `timeoutMs`. */
@@ -133,7 +141,8 @@ export function createPrimaryLink(deps: {
     start: dial,
     send,
     command(request) {
-      if (!connected || commands.size >= limits.commandsInFlightMax) return Promise.resolve(NO_PRIMARY);
+      if (!connected) return Promise.resolve(NO_PRIMARY);
+      if (commands.size >= limits.commandsInFlightMax) return Promise.resolve(TOO_MANY);
       const id = nextId();
       return ask(commands, id, { type: 'command', request: { ...request, id } }, COMMAND_MS_MAX, NO_ANSWER);
     },
