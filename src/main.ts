@@ -11,7 +11,7 @@ async function main(args: readonly string[], role: string | undefined): Promise<
   try {
     const [argument] = args;
     if (argument === '--version' || argument === '-v') return print(1, buildInfo().version);
-    if (argument === '--help' || argument === '-h') return print(1, (await import('./config.ts')).helpText());
+    if (argument === '--help' || argument === '-h') return print(1, await help());
     if (argument === 'keys') return await (await import('./cli/main.ts')).runCli(args);
     if (argument !== undefined) {
       print(2, `burgee: unknown argument ${argument}; settings are environment variables, see --help.`);
@@ -22,6 +22,11 @@ async function main(args: readonly string[], role: string | undefined): Promise<
     // Nothing else may hold the process up: a role that failed to start has sockets, timers and channels open.
     process.exit(await report(error));
   }
+}
+
+async function help(): Promise<string> {
+  const [{ USAGE }, { helpText }] = await Promise.all([import('./cli/usage.ts'), import('./config.ts')]);
+  return `${USAGE}\n${helpText()}`;
 }
 
 async function run(role: string | undefined): Promise<number> {

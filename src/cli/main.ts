@@ -14,27 +14,18 @@ import { openRunDir, type RunDir } from '../run/run-dir.ts';
 import { migrate } from '../storage/migrate.ts';
 import { openPglite } from '../storage/pglite.ts';
 import { createStore } from '../storage/sql-store.ts';
+import { USAGE } from './usage.ts';
 
-const USAGE = `burgee                                  run the service (settings: burgee --help)
-burgee keys create [options]            make an API key and show it once
-    --name NAME                           what it is for (default "cli")
-    --scopes evaluate,read,write,admin    (default admin)
-    --environments prod,staging           (default all)
-    --tags checkout,search                only flags that carry one of them (default all)
-    --rate-limit N                        requests a minute, 0 for none (default: none for admin, else 1000)
-    --expires-at 2027-01-01T00:00:00Z     (default never)
-    --hash SHA256                         store this lower-case hex SHA-256 of a key you made, and show nothing
-burgee keys list
-burgee keys revoke KEY_ID
-
-It works on DATA_DIR (default ./data), beside the running service or without it.
-`;
 const ANSWER_MS_MAX = 15_000;
 /** The local socket is the operator's own: everything may be handed on. */
 const EVERYTHING: Grantor = { scopes: ['admin'], environments: undefined, tags: undefined };
 
 /** Runs one command; resolves with the exit code: 0 done, 1 refused, 2 not understood. Throws Owned, ConfigError. */
 export async function runCli(args: readonly string[]): Promise<number> {
+  if (args.slice(1).some((argument) => argument === '--help' || argument === '-h')) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   const parsed = parseCommand(args);
   if (typeof parsed === 'string') {
     process.stderr.write(`burgee: ${parsed}\n\n${USAGE}`);
@@ -55,7 +46,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
     return 0;
   }
   process.stderr.write(`burgee: ${outcome.code}: ${outcome.detail}\n`);
-  for (const issue of outcome.issues ?? []) process.stderr.write(`  ${issue.path}: ${issue.message}\n`);
+  // The first one is the detail.
+  for (const issue of outcome.issues?.slice(1) ?? []) process.stderr.write(`  ${issue.path}: ${issue.message}\n`);
   return 1;
 }
 
@@ -103,11 +95,19 @@ function keyBody(args: readonly string[]): Record<string, unknown> {
     scopes: list(values.scopes) ?? ['admin'],
     environments: list(values.environments),
     tags: list(values.tags),
-    rate_limit: values['rate-limit'] === undefined ? undefined : Number(values['rate-limit']),
+    rate_limit: readRateLimit(values['rate-limit']),
     expires_at: values['expires-at'],
     hash: values.hash,
   };
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
+}
+
+// NaN would travel as null, which is the default: for an admin key, no limit at all.
+function readRateLimit(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,10}$/.test(text))
+    throw new Error(`--rate-limit must be a whole number of requests a minute, not "${text}"`);
+  return Number(text);
 }
 
 /** undefined when no service listens on DATA_DIR's socket. */

@@ -1,0 +1,15 @@
+// What the burgee command takes, for --help and for whoever mistyped it. Apart, so that --help loads nothing else.
+export const USAGE = `burgee                                  run the service (settings: burgee --help)
+burgee keys create [options]            make an API key and show it once
+    --name NAME                           what it is for (default "cli")
+    --scopes evaluate,read,write,admin    (default admin)
+    --environments prod,staging           (default all)
+    --tags checkout,search                only flags that carry one of them (default all)
+    --rate-limit N                        requests a minute, 0 for none (default: none for admin, else 1000)
+    --expires-at 2027-01-01T00:00:00Z     (default never)
+    --hash SHA256                         store this lower-case hex SHA-256 of a key you made, and show nothing
+burgee keys list
+burgee keys revoke KEY_ID
+
+It works on DATA_DIR (default ./data), beside the running service or without it.
+`;
