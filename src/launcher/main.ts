@@ -6,6 +6,7 @@ import { Owned } from '../run/owned.ts';
 import { isAlive } from '../run/process-identity.ts';
 import { openRunDir, type RunDir } from '../run/run-dir.ts';
 import { createLauncher, type LauncherSignal } from './launcher.ts';
+import { requireAddress } from './listen-address.ts';
 
 const SIGNALS: readonly LauncherSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
@@ -16,6 +17,7 @@ const SIGNALS: readonly LauncherSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 export async function runLauncher(main: string | undefined = process.argv[1]): Promise<number> {
   if (main === undefined) throw new Error('the path of the main script is unknown');
   const config = loadConfig(process.env);
+  await requireAddress(config.host);
   const log = createLogger({ level: config.logLevel, name: 'launcher' });
   const runDir = openRunDir(config.dataDir);
   refuseSecondLauncher(runDir);
