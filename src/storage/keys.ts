@@ -149,6 +149,7 @@ async function rotate(write: Write, grantor: Grantor, keyId: string, body: unkno
   const { overlapSeconds } = readRotateBody(body);
   const row = await findKey(write, grantor, keyId);
   if (row.revoked_at !== null) refuse('KEY_NOT_FOUND', `${keyId} is revoked; make a new key`);
+  await refuseRotated(write, row);
   const settings: KeySettings = {
     name: row.name,
     scopes: row.scopes,
@@ -169,6 +170,19 @@ async function rotate(write: Write, grantor: Grantor, keyId: string, body: unkno
   );
   note(write, keyId, 'key.rotate', row.tag, old?.tag);
   return issued(write, view, key, { replaces: keyId });
+}
+
+/** A second rotation would take the first one's overlap for the key's lifetime, and hand out a key that soon ends. */
+async function refuseRotated(write: Write, { key_id, expires_at }: KeyRow): Promise<void> {
+  const rotations = await write.tx.query(
+    `SELECT 1 AS one FROM audit WHERE kind = 'key' AND environment = '' AND id = $1 AND action = 'key.rotate' LIMIT 1`,
+    [key_id],
+  );
+  if (rotations.length === 0) return;
+  refuse(
+    'INVALID_REQUEST',
+    `${key_id} was rotated before and ends at ${expires_at}; rotate the key that replaced it, or make a new one`,
+  );
 }
 
 /** As long as the old key was made for; null: for ever. */
