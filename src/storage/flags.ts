@@ -45,11 +45,7 @@ async function create(write: Write, environment: string, body: unknown, keyTags:
   await requireEnvironment(write, environment);
   if (!result.ok) refuseIssues(result.code, result.issues);
   const definition = result.value;
-  if (!carriesOne(definition, keyTags)) {
-    refuseIssues('INVALID_REQUEST', [
-      { path: 'tags', message: `must name one of the key's own tags: ${keyTags?.join(', ')}` },
-    ]);
-  }
+  requireOwnTag(definition, keyTags);
   const rows = await write.tx.query<{ environment: string; type: string }>(
     'SELECT environment, type FROM flags WHERE flag_id = $1 ORDER BY environment',
     [definition.flag_id],
@@ -104,6 +100,8 @@ async function change(
   // The order of refusal: what is malformed (400) before the version (412) before what conflicts (409).
   const result = edit(current.document);
   if (!result.ok && result.code === 'INVALID_REQUEST') refuseIssues(result.code, result.issues);
+  // Else the key could put a flag out of its own sight, and never get it back.
+  if (result.ok) requireOwnTag(result.value, keyTags);
   requireVersion(current, command.ifMatch);
   if (!result.ok) return refuseIssues(result.code, result.issues);
   if (!current.recovered && sameDefinition(current.document, result.value)) {
@@ -318,6 +316,13 @@ function refuseUnknown({ environment, flagId }: { readonly environment: string; 
 function requireVersion(current: StoredFlag, ifMatch: IfMatch): void {
   if (ifMatch === undefined || ifMatch.includes(current.version)) return;
   refuse('VERSION_MISMATCH', `the flag is at version ${current.version}`);
+}
+
+function requireOwnTag(definition: FlagDefinition, keyTags: KeyTags): void {
+  if (carriesOne(definition, keyTags)) return;
+  refuseIssues('INVALID_REQUEST', [
+    { path: 'tags', message: `must name one of the key's own tags: ${keyTags?.join(', ')}` },
+  ]);
 }
 
 function carriesOne(definition: FlagDefinition, keyTags: KeyTags): boolean {
