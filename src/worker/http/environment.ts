@@ -8,7 +8,7 @@ const DEFAULT_ENVIRONMENT = 'prod';
 /** Refuses a name that the key is not bound to, known or not. */
 export function checkBound(key: ServingKey, environment: string): Refusal | undefined {
   if (key.environments === undefined || key.environments.has(environment)) return undefined;
-  return refuse('ENVIRONMENT_FORBIDDEN');
+  return refuse('ENVIRONMENT_FORBIDDEN', `This key is bound to ${boundsOf(key)}.`);
 }
 
 /** The environment, wrapped. `named`: what the request says, undefined when nothing. */
@@ -19,7 +19,11 @@ export function resolveEnvironment(
   if (named !== undefined) return { environment: named };
   if (key.environments === undefined) return { environment: DEFAULT_ENVIRONMENT };
   if (key.environments.size === 1) for (const only of key.environments) return { environment: only };
-  return refuse('ENVIRONMENT_REQUIRED');
+  return refuse('ENVIRONMENT_REQUIRED', `This key is bound to ${boundsOf(key)}; name one as environment.`);
+}
+
+function boundsOf(key: ServingKey): string {
+  return [...(key.environments ?? [])].sort().join(', ');
 }
 
 /** The environment that a body names, wrapped; undefined when it names none. It must agree with the query's. */
