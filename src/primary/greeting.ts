@@ -19,6 +19,7 @@ export function greet(greeting: Greeting): string {
   ];
   if (shownKey !== undefined) lines.push(`Admin key, shown only now: ${shownKey}`);
   else if (keyFile !== undefined) lines.push(`Admin key: in ${keyFile} (readable by you only)`);
+  else lines.push('No key at hand? `node dist/main.js keys create` makes an admin key, also while the service runs.');
   lines.push(
     'Make a flag that is on for a quarter of the users, then ask for one user:',
     `  curl -s -X POST ${url}/api/v1/flags -H "X-API-Key: ${key}" -H "Content-Type: application/json" -d '{"flag_id":"hello","enabled":true,"rollout_percentage":25}'`,

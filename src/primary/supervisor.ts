@@ -273,7 +273,9 @@ class WorkerSupervisor implements Supervisor {
     this.#members.delete(pid);
     const { clock, log, runDir } = this.#deps;
     const uptimeMs = clock.nowMs() - member.bornMs;
-    log.warn({ worker_pid: pid, slot: member.slot, code, signal, uptime_ms: Math.round(uptimeMs) }, 'worker died');
+    const fields = { worker_pid: pid, slot: member.slot, code, signal, uptime_ms: Math.round(uptimeMs) };
+    if (code === 0 && member.drainByMs !== undefined) log.info(fields, 'worker drained');
+    else log.warn(fields, 'worker died');
     runDir.removePid(`worker-${member.file}`, member.identity);
     if (member.slot !== undefined) this.#slots.free(member.slot, uptimeMs);
     this.#deps.onDead(pid);
