@@ -21,10 +21,15 @@ const requests = {
     'bytes',
     "Of all headers and the address of a request. Four times the server library's default, for long user ids and attributes in a GET.",
   ),
+  bodyBytesDrainedMax: bound(
+    64 * MIB,
+    'bytes',
+    'Declared, of a body that is refused: past it the connection is cut, so that the rest is not read for nothing.',
+  ),
   queryParametersMax: bound(
-    256,
+    264,
     'parameters',
-    'In an address. Attributes of a GET evaluation; more belong into a POST.',
+    'In an address: the 256 attributes of a GET evaluation, user_id, environment and what else is asked.',
   ),
   requestIdCharsMax: bound(
     128,
@@ -64,6 +69,11 @@ const evaluations = {
     'Contexts times flags in one POST /evaluate: about 10 MB of reply and 20 ms of a worker.',
   ),
   attributesMax: bound(256, 'attributes', 'In one context, counted at the top.'),
+  attributesBytesMax: bound(
+    65_536,
+    'bytes',
+    'Of the attributes of one context, as JSON or as sent in a query: more is a document, not a context.',
+  ),
   attributesDepthMax: bound(16, 'levels', 'Of arrays and objects in the attributes of a context.'),
 } as const satisfies Record<string, Bound>;
 

@@ -4,9 +4,6 @@
 import type { Issue, Json, JsonObject } from '../../core/model.ts';
 import { limits } from '../../limits.ts';
 
-/** Bytes of UTF-8 of one context's attributes, as JSON or as sent in a query: more is a document, not a context. */
-const ATTRIBUTES_BYTES_MAX = 65_536;
-
 /** A branch of attributes that is being built; it has no prototype, so `__proto__` is a name like any other. */
 interface Branch {
   [name: string]: Leaf | Branch;
@@ -37,8 +34,8 @@ export class AttributesBuilder {
     this.bytes += Buffer.byteLength(path) + Buffer.byteLength(text);
     if (this.count > limits.attributesMax)
       return { path: 'attr', message: `must be at most ${limits.attributesMax} attributes` };
-    if (this.bytes > ATTRIBUTES_BYTES_MAX)
-      return { path: 'attr', message: `must be at most ${ATTRIBUTES_BYTES_MAX} bytes` };
+    if (this.bytes > limits.attributesBytesMax)
+      return { path: 'attr', message: `must be at most ${limits.attributesBytesMax} bytes` };
     let branch = this.root;
     for (let i = 0; i < steps.length - 1; i += 1) {
       const step = steps[i] as string;
@@ -127,10 +124,10 @@ export function checkAttributes(attributes: unknown, path: string, bodyBytes: nu
   if (!isWithinDepth(attributes, limits.attributesDepthMax)) {
     return { path, message: `must be nested at most ${limits.attributesDepthMax} levels deep` };
   }
-  const bytes = bodyBytes <= ATTRIBUTES_BYTES_MAX ? 0 : Buffer.byteLength(JSON.stringify(attributes));
-  return bytes <= ATTRIBUTES_BYTES_MAX
+  const bytes = bodyBytes <= limits.attributesBytesMax ? 0 : Buffer.byteLength(JSON.stringify(attributes));
+  return bytes <= limits.attributesBytesMax
     ? undefined
-    : { path, message: `must be at most ${ATTRIBUTES_BYTES_MAX} bytes of JSON` };
+    : { path, message: `must be at most ${limits.attributesBytesMax} bytes of JSON` };
 }
 
 function isWithinDepth(value: unknown, levels: number): boolean {
