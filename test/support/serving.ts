@@ -9,7 +9,8 @@ import type { FlagDocument } from '../../src/core/model.ts';
 import { createFlag } from '../../src/core/parse.ts';
 import type { CommandOutcome, CommandRequest } from '../../src/ipc/messages.ts';
 import { hashUser } from '../../src/kernel/murmur3.ts';
-import type { AccessRecord, RequestLimiter } from '../../src/worker/http/deps.ts';
+import type { AccessRecord } from '../../src/observe/access-log.ts';
+import type { HttpDeps } from '../../src/worker/http/deps.ts';
 import { createHttp, type Http } from '../../src/worker/http.ts';
 import { ADMITTED, SPENT } from '../../src/worker/limiter.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot, SnapshotHolder } from '../../src/worker/serving.ts';
@@ -82,7 +83,7 @@ export interface Serving {
   snapshot: ServingSnapshot | undefined;
   staleSeconds: number;
   /** Verdict for keys with a limit. */
-  verdict: number;
+  verdict: 0 | 1 | 2;
   /** What waiting for a token ends with. */
   waited: boolean;
   /** What the primary answers; undefined: it is away. */
@@ -123,7 +124,7 @@ export async function startServing(
         serving.onWait(revision);
       }),
   };
-  const limiter: RequestLimiter = {
+  const limiter: HttpDeps['limiter'] = {
     tryTake: (key) => (key.rateLimit === 0 ? ADMITTED : serving.verdict),
     waitTake: () => Promise.resolve(serving.waited),
     standing: (key) => ({ limit: key.rateLimit, remaining: serving.verdict === SPENT ? 0 : 5, resetSeconds: 17 }),
