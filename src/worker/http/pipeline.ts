@@ -130,11 +130,7 @@ export function createPipeline(deps: {
       );
     const key = taken?.key ?? keyOf(request, snapshot);
     if (key === undefined) {
-      return deliverTo(
-        exchange,
-        { ...delivery, routeIndex: index },
-        refuse('UNAUTHORIZED', undefined, [['WWW-Authenticate', 'Bearer realm="burgee"']]),
-      );
+      return deliverTo(exchange, { ...delivery, routeIndex: index }, unauthorized());
     }
     const verdict = taken?.verdict ?? limiter.tryTake(key, Date.now());
     const keyed = { request, routeIndex: index, key, showsLimit: route.group !== 'evaluation' };
@@ -143,10 +139,21 @@ export function createPipeline(deps: {
     return answerLater(exchange, keyed, bodyBytesMax, async (held) => {
       if (verdict === WAIT && !(await limiter.waitTake(key))) return refuse('RATE_LIMITED');
       const call = await readCall(request, match, key, held, snapshot.revision);
+      // The body may have come long after the key was checked: one revoked or expired meanwhile must not act any more.
+      if (!isLive(key, holder)) return unauthorized();
       if (isRefusal(call)) return call;
       return answer(call, deps.keyed[route.operationId as KeyedOperationId], holder, waiters);
     });
   };
+}
+
+function unauthorized(): Refusal {
+  return refuse('UNAUTHORIZED', undefined, [['WWW-Authenticate', 'Bearer realm="burgee"']]);
+}
+
+/** Whether a key found earlier is still one: not revoked in the snapshot served now, and not expired. */
+function isLive(key: ServingKey, holder: SnapshotHolder): boolean {
+  return Date.now() < key.expiresAtMs && holder.current?.keysByHash.has(key.keyHash) === true;
 }
 
 /** OPTIONS, 404 or 405. */
@@ -294,6 +301,8 @@ async function answer(
       [['Retry-After', '1']],
     );
   }
+  // The wait may have been for the very revision that revokes the key.
+  if (call.minRevision !== undefined && !isLive(call.key, holder)) return unauthorized();
   const answered = await responder(snapshot);
   return isRefusal(answered) || answered.revision !== undefined
     ? answered
