@@ -104,12 +104,13 @@ export function createPipeline(deps: {
     const request = copyRequest(exchange, performance.now());
     const delivery = { request, routeIndex: NO_ROUTE, key: undefined, showsLimit: false };
     if (request.ambiguous) {
-      exchange.closeAfterReply();
-      return deps.deliver(
-        exchange,
-        delivery,
-        invalid('Content-Length', 'the length of the body must be told once, in one way'),
-      );
+      // Held for a turn: what follows in the same packet may be this request's body as another server reads it. The
+      // library serves it after a reply that is already written, and cuts the connection while one is open.
+      const held = exchange.hold(0);
+      held.closeAfterReply();
+      const told = invalid('Content-Length', 'the length of the body must be told once, in one way');
+      setImmediate(() => deps.deliver(held, delivery, told));
+      return undefined;
     }
     const { match, allow } = findRoute(request.method, request.path);
     if (match === undefined) return deliverTo(exchange, delivery, offRoute(request, allow, deps.cors));
