@@ -31,6 +31,7 @@ export interface KeySettings {
 
 const RATE_LIMIT_DEFAULT = 1000;
 const OVERLAP_SECONDS_DEFAULT = 86_400;
+const EXPIRY_MS_MAX = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 const CREATE_FIELDS = ['name', 'scopes', 'environments', 'tags', 'rate_limit', 'expires_at', 'owner'] as const;
 
 /**
@@ -107,6 +108,8 @@ function readExpiry(reading: Reading, value: unknown, now: Date): string | null 
   if (value === null) return null;
   const ms = typeof value === 'string' && isDateTime(value) ? Date.parse(value) : Number.NaN;
   if (Number.isNaN(ms)) report(reading.issues, 'expires_at', 'must be an RFC 3339 time such as 2027-01-01T00:00:00Z');
+  // With an offset the last hours of 9999 are in a year that RFC 3339 cannot write and the database does not read.
+  else if (ms > EXPIRY_MS_MAX) report(reading.issues, 'expires_at', 'must lie before the year 10000, in UTC');
   else if (ms <= now.getTime()) report(reading.issues, 'expires_at', 'must lie in the future');
   else return new Date(ms).toISOString();
   return null;
