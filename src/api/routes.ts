@@ -289,7 +289,7 @@ const table = [
     write: true,
     body: { schema: schemas.KeyCreate, mergePatch: false, optional: false },
     reply: { status: 201, description: 'The key, shown this once.', schema: schemas.NewKey },
-    problems: ['ENVIRONMENT_FORBIDDEN'],
+    problems: ['ENVIRONMENT_FORBIDDEN', 'ENVIRONMENT_NOT_FOUND'],
   },
   {
     ...keyRoute,
@@ -388,6 +388,7 @@ const table = [
     operationId: 'docsFile',
     summary: 'A part of that page',
     reply: { status: 200, description: 'A script, style sheet or picture.', mediaType: 'application/octet-stream' },
+    problems: ['ROUTE_NOT_FOUND'],
   },
 ] as const satisfies readonly RouteSpec[];
 
