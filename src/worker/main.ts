@@ -102,7 +102,7 @@ export async function runWorker(slot: number): Promise<void> {
   async function drain(why: string, deadlineMs: number, delayMs: number): Promise<void> {
     if (draining) return;
     draining = true;
-    logger.info({ why, deadlineMs }, 'draining');
+    logger.info({ why, deadline_ms: deadlineMs }, 'draining');
     setTimeout(() => process.exit(0), deadlineMs);
     await http.drain(delayMs);
     // What it holds of rate limits goes to the others.
