@@ -83,6 +83,15 @@ const page: readonly QueryParameter[] = [
 const evaluation = { group: 'evaluation', scope: 'evaluate', snapshot: true, write: false } as const;
 const reading = { scope: 'read', snapshot: true, write: false } as const;
 const writing = { scope: 'write', snapshot: false, write: true } as const;
+/** Archive and restore: all that a body could say is the environment. */
+const archiving = {
+  ...writing,
+  group: 'flags',
+  environment: 'body',
+  query: [environment],
+  ifMatch: true,
+  body: { schema: schemas.FlagRestore, mergePatch: false, optional: true },
+} as const;
 const keyRoute = { group: 'keys', scope: 'admin', environment: 'none', query: [], snapshot: false } as const;
 const open = {
   group: 'service',
@@ -215,31 +224,21 @@ const table = [
     problems: [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED'],
   },
   {
-    ...writing,
+    ...archiving,
     method: 'DELETE',
     pattern: `${V1}/flags/{flag_id}`,
     alias: '/flags/{flag_id}',
     operationId: 'archiveFlag',
     summary: 'Archive a flag',
-    group: 'flags',
-    environment: 'body',
-    query: [environment],
-    ifMatch: true,
-    body: { schema: schemas.FlagRestore, mergePatch: false, optional: true },
     reply: { status: 200, description: 'The document as it was archived.', schema: schemas.Flag },
     problems: [...storing, 'IN_USE'],
   },
   {
-    ...writing,
+    ...archiving,
     method: 'POST',
     pattern: `${V1}/flags/{flag_id}/restore`,
     operationId: 'restoreFlag',
     summary: 'Bring an archived flag back',
-    group: 'flags',
-    environment: 'body',
-    query: [environment],
-    ifMatch: true,
-    body: { schema: schemas.FlagRestore, mergePatch: false, optional: true },
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
     problems: storing,
   },
