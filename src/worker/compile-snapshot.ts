@@ -158,9 +158,12 @@ async function applyKeys(
   if (changed.size === 0) return base.serving.keysByHash;
   const keysByHash = new Map(base.serving.keysByHash);
   await slices.pause();
-  for (const [keyId, key] of changed) {
+  // All old hashes go before any new one comes: a key may have the hash of one that is revoked in the same delta.
+  for (const keyId of changed.keys()) {
     const old = base.keysById.get(keyId);
     if (old !== undefined) keysByHash.delete(old.keyHash);
+  }
+  for (const [keyId, key] of changed) {
     if (key === undefined) base.keysById.delete(keyId);
     else {
       base.keysById.set(keyId, key);
