@@ -50,14 +50,7 @@ export async function runWorker(slot: number): Promise<void> {
       clearTimeout(orphanTimer);
       if (listening) link.send({ type: 'listening' });
     },
-    onLost() {
-      if (config.orphanTimeoutMs > 0) {
-        orphanTimer = setTimeout(
-          () => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0),
-          config.orphanTimeoutMs,
-        );
-      }
-    },
+    onLost: awaitPrimary,
     warn,
   });
   const holder = createHolder({
@@ -93,6 +86,15 @@ export async function runWorker(slot: number): Promise<void> {
   let draining = false;
   let orphanTimer: NodeJS.Timeout | undefined;
 
+  /** An orphan for ORPHAN_TIMEOUT_MS drains; one whose primary died before it was reached is an orphan too. */
+  function awaitPrimary(): void {
+    if (config.orphanTimeoutMs === 0) return;
+    orphanTimer = setTimeout(
+      () => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0),
+      config.orphanTimeoutMs,
+    );
+  }
+
   function receive(message: Exclude<ToWorker, { type: 'outcome' | 'lease' | 'metrics' }>): void {
     if (message.type === 'drain') void drain('asked by the primary', message.deadlineMs, message.delayMs);
     else holder.receive(message);
@@ -117,6 +119,7 @@ export async function runWorker(slot: number): Promise<void> {
     });
   }
 
+  awaitPrimary();
   link.start();
   startHeartbeat({ link, holder, limiter, tallies });
 
