@@ -89,10 +89,8 @@ export async function runWorker(slot: number): Promise<void> {
   /** An orphan for ORPHAN_TIMEOUT_MS drains; one whose primary died before it was reached is an orphan too. */
   function awaitPrimary(): void {
     if (config.orphanTimeoutMs === 0) return;
-    orphanTimer = setTimeout(
-      () => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0),
-      config.orphanTimeoutMs,
-    );
+    const end = (): void => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0);
+    orphanTimer = setTimeout(end, config.orphanTimeoutMs);
   }
 
   function receive(message: Exclude<ToWorker, { type: 'outcome' | 'lease' | 'metrics' }>): void {
@@ -112,12 +110,10 @@ export async function runWorker(slot: number): Promise<void> {
     process.exit(0);
   }
 
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      // While the primary stands, signals are the launcher's business: a terminal sends them to the whole group.
-      if (!link.connected && signal !== 'SIGHUP') void drain(signal, config.shutdownTimeoutMs, config.drainDelayMs);
-    });
-  }
+  onSignal((signal) => {
+    // While the primary stands, signals are the launcher's business: a terminal sends them to the whole group.
+    if (!link.connected) void drain(signal, config.shutdownTimeoutMs, config.drainDelayMs);
+  });
 
   awaitPrimary();
   link.start();
@@ -142,6 +138,12 @@ async function renderOwnMetrics(tallies: Tallies, holder: SnapshotHolder): Promi
     workerRestarts: 0,
     quarantinedFlags: 0,
   });
+}
+
+function onSignal(drain: (signal: string) => void): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => drain(signal));
+  // Its default would end the process.
+  process.on('SIGHUP', () => {});
 }
 
 function endOnBug(logger: ReturnType<typeof createLogger>): void {
