@@ -30,8 +30,6 @@ import { emptyReply } from './reply.ts';
 import { copyRequest, declaredBytes, type RawRequest } from './request.ts';
 import { findRoute, type Match } from './router.ts';
 
-/** Past this many declared bytes a refused body is not read to its end: the connection is cut, reply or no reply. */
-const BODY_BYTES_DRAINED_MAX = 67_108_864;
 const RANK: Readonly<Record<RouteScope, number>> = { evaluate: 1, read: 2, write: 3, admin: 4 };
 const NO_BYTES = new Uint8Array(0);
 const NO_REVISIONS = { min: '', minHeader: '', at: '', atHeader: '' };
@@ -96,7 +94,7 @@ export function createPipeline(deps: {
   }
 
   function deliverTo(outlet: Outlet, delivery: Delivery, answer: Answer): void {
-    if (isRefusal(answer) && declaredBytes(delivery.request) > BODY_BYTES_DRAINED_MAX) outlet.closeAfterReply();
+    if (isRefusal(answer) && declaredBytes(delivery.request) > limits.bodyBytesDrainedMax) outlet.closeAfterReply();
     deps.deliver(outlet, delivery, answer);
   }
 
