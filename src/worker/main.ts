@@ -22,13 +22,11 @@ import { createTallies, type Tallies } from './tallies.ts';
 
 /** Resolves when the worker listens. It ends by itself: drained, orphaned for too long, or by a bug. */
 export async function runWorker(slot: number): Promise<void> {
-  // node:cluster ends its workers with the primary unless they are said to be leaving anyway.
-  if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
+  outlivePrimary();
   const config = loadConfig(process.env);
   const logger = createLogger({ level: config.logLevel, name: `worker ${slot}` });
   endOnBug(logger);
   const runDir = openRunDir(config.dataDir);
-  const identity = ownIdentity();
   const { version, build } = buildInfo();
   const warn = (fields: object, message: string): void => logger.warn(fields, message);
 
@@ -38,7 +36,7 @@ export async function runWorker(slot: number): Promise<void> {
       type: 'hello',
       role: 'worker',
       pid: process.pid,
-      startTime: identity.startTime,
+      startTime: ownIdentity().startTime,
       slot,
       build,
       epoch: holder.current?.epoch ?? '',
@@ -138,6 +136,11 @@ async function renderOwnMetrics(tallies: Tallies, holder: SnapshotHolder): Promi
     workerRestarts: 0,
     quarantinedFlags: 0,
   });
+}
+
+function outlivePrimary(): void {
+  // node:cluster ends its workers with the primary unless they are said to be leaving anyway.
+  if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
 }
 
 function onSignal(drain: (signal: string) => void): void {
