@@ -4,6 +4,8 @@
 import { connect } from 'node:net';
 import { ADMIN_KEY, type Service, startService } from '../test/support/service.ts';
 
+type Keys = Readonly<Record<'app' | 'staging' | 'both' | 'expired', string>>;
+
 interface Case {
   readonly name: string;
   readonly method?: string;
@@ -16,6 +18,9 @@ interface Case {
 
 const FLAGS = '/api/v1/flags';
 const EVALUATE = `${FLAGS}/known/evaluate`;
+const create = (name: string, json: unknown): Case => ({ name, method: 'POST', path: FLAGS, json });
+const patch = (name: string, json: unknown): Case => ({ name, method: 'PATCH', path: `${FLAGS}/known`, json });
+const STRING_FLAG = { flag_id: 's', type: 'string', variants: { a: 'x', b: 'y' }, off_variant: 'a' };
 
 const service = await startService({ workers: 2 });
 try {
@@ -37,7 +42,7 @@ try {
   await service.stop();
 }
 
-async function prepare(running: Service): Promise<Record<'app' | 'staging' | 'both' | 'expired', string>> {
+async function prepare(running: Service): Promise<Keys> {
   await running.api(FLAGS, { method: 'POST', json: { flag_id: 'known', enabled: true, rollout_percentage: 50 } });
   const key = async (json: object): Promise<string> =>
     (await running.api('/api/v1/keys', { method: 'POST', json })).body.key;
@@ -51,10 +56,11 @@ async function prepare(running: Service): Promise<Record<'app' | 'staging' | 'bo
   };
 }
 
-function cases(keys: Record<'app' | 'staging' | 'both' | 'expired', string>): readonly Case[] {
-  const create = (name: string, json: unknown): Case => ({ name, method: 'POST', path: FLAGS, json });
-  const patch = (name: string, json: unknown): Case => ({ name, method: 'PATCH', path: `${FLAGS}/known`, json });
-  const string = { flag_id: 's', type: 'string', variants: { a: 'x', b: 'y' }, off_variant: 'a' };
+function cases(keys: Keys): readonly Case[] {
+  return [...documentCases(), ...changeCases(), ...accessCases(keys), ...evaluationCases(), ...requestCases()];
+}
+
+function documentCases(): readonly Case[] {
   return [
     create('flag_id missing', {}),
     create('flag_id with a slash', { flag_id: 'a/b' }),
@@ -68,15 +74,18 @@ function cases(keys: Record<'app' | 'staging' | 'both' | 'expired', string>): re
     create('an unknown field', { flag_id: 'n', rolout_percentage: 5 }),
     create('rollout on a boolean flag', { flag_id: 'n', rollout: [{ variant: 'on', percentage: 100 }] }),
     create('percentages that sum to 99.99', {
-      ...string,
+      ...STRING_FLAG,
       rollout: [
         { variant: 'a', percentage: 50 },
         { variant: 'b', percentage: 49.99 },
       ],
     }),
-    create('a rollout over a variant that is not there', { ...string, rollout: [{ variant: 'c', percentage: 100 }] }),
-    create('a number where the type is string', { ...string, variants: { a: 1, b: 'y' } }),
-    create('off_variant that is not there', { ...string, off_variant: 'z' }),
+    create('a rollout over a variant that is not there', {
+      ...STRING_FLAG,
+      rollout: [{ variant: 'c', percentage: 100 }],
+    }),
+    create('a number where the type is string', { ...STRING_FLAG, variants: { a: 1, b: 'y' } }),
+    create('off_variant that is not there', { ...STRING_FLAG, off_variant: 'z' }),
     create('a type that does not exist', { flag_id: 'n', type: 'date' }),
     create('a rule without when', { flag_id: 'n', rules: [{ rule_id: 'r', serve: { variant: 'on' } }] }),
     create('an empty any', { flag_id: 'n', rules: [{ rule_id: 'r', when: { any: [] }, serve: { variant: 'on' } }] }),
@@ -90,6 +99,11 @@ function cases(keys: Record<'app' | 'staging' | 'both' | 'expired', string>): re
     }),
     create('an environment that does not exist', { flag_id: 'n', environment: 'moon' }),
     create('an array as the body', [1]),
+  ];
+}
+
+function changeCases(): readonly Case[] {
+  return [
     patch('null for the rollout', { rollout_percentage: null }),
     patch('another type', { type: 'string' }),
     patch('a flag_id other than the address', { flag_id: 'other' }),
@@ -111,6 +125,11 @@ function cases(keys: Record<'app' | 'staging' | 'both' | 'expired', string>): re
     { name: 'JSON 10,000 levels deep', method: 'POST', path: FLAGS, body: '['.repeat(10_000) + ']'.repeat(10_000) },
     { name: 'a body of 10 MB', method: 'POST', path: FLAGS, body: `{"flag_id":"${'x'.repeat(10_000_000)}"}` },
     { name: 'text/plain', method: 'POST', path: FLAGS, body: '{}', headers: { 'content-type': 'text/plain' } },
+  ];
+}
+
+function accessCases(keys: Keys): readonly Case[] {
+  return [
     { name: 'no key', path: `${EVALUATE}?user_id=u`, key: '' },
     {
       name: 'a key that does not exist',
@@ -136,6 +155,11 @@ function cases(keys: Record<'app' | 'staging' | 'both' | 'expired', string>): re
       json: { user_id: 'u', environment: 'prod' },
     },
     { name: 'an environment that does not exist, read', path: `${EVALUATE}?user_id=u&environment=moon` },
+  ];
+}
+
+function evaluationCases(): readonly Case[] {
+  return [
     { name: 'no user', path: EVALUATE },
     { name: 'an empty user', path: `${EVALUATE}?user_id=` },
     { name: 'two users', path: `${EVALUATE}?user_id=a&user_id=b` },
@@ -153,7 +177,7 @@ function cases(keys: Record<'app' | 'staging' | 'both' | 'expired', string>): re
       name: 'a variant named constructor',
       method: 'POST',
       path: FLAGS,
-      json: { ...string, flag_id: 'proto', rollout: [{ variant: 'constructor', percentage: 100 }] },
+      json: { ...STRING_FLAG, flag_id: 'proto', rollout: [{ variant: 'constructor', percentage: 100 }] },
     },
     { name: 'a user in Greek, emoji and quotes', path: `${EVALUATE}?user_id=${encodeURIComponent('Ωμέγα "🚩"')}` },
     { name: 'a bad percent in the path', path: `${FLAGS}/%zz/evaluate?user_id=u` },
@@ -170,6 +194,11 @@ function cases(keys: Record<'app' | 'staging' | 'both' | 'expired', string>): re
       path: '/api/v1/evaluate',
       json: { contexts: Array.from({ length: 1001 }, () => ({ user_id: 'u' })) },
     },
+  ];
+}
+
+function requestCases(): readonly Case[] {
+  return [
     {
       name: 'a key with a scope that does not exist',
       method: 'POST',

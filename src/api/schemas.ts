@@ -2,6 +2,7 @@
 // For flags they hold names and basic types; what the parts mean together is core's, on the primary.
 import { z } from 'zod';
 import { ENVIRONMENT_RULE, FLAG_ID_RULE, isEnvironmentName, isFlagId } from '../core/names.ts';
+import { percentageToEdge } from '../core/percentage.ts';
 import { errors } from '../errors.ts';
 
 export const SCOPES = ['evaluate', 'read', 'write', 'admin'] as const;
@@ -14,7 +15,12 @@ const environmentName = z
   .string()
   .refine(isEnvironmentName, { error: `must be ${ENVIRONMENT_RULE}` })
   .meta({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$', examples: ['prod'] });
-const percentage = z.number().meta({ minimum: 0, maximum: 100, description: 'Percent, at most two decimals.' });
+const percentage = z
+  .number()
+  .refine((value) => percentageToEdge(value) !== undefined, {
+    error: 'must be a number from 0 to 100 with at most two decimals',
+  })
+  .meta({ minimum: 0, maximum: 100, description: 'Percent, at most two decimals.' });
 const json = z.unknown().meta({ description: "Any JSON value; its type is the flag's." });
 const time = z.string().meta({ format: 'date-time' });
 const readOnly = z.unknown().optional().meta({ readOnly: true, description: 'Read-only: accepted and ignored.' });

@@ -25,6 +25,8 @@ export function createCommands(deps: {
 
   async function execute(request: CommandRequest): Promise<CommandOutcome> {
     try {
+      // A list changes nothing that anybody would have to serve.
+      if (request.command.type === 'key.list') return await deps.store.run(request);
       await deps.settled;
       if (closed) return refused('STORAGE_UNAVAILABLE', 'The service is shutting down; nothing was written.');
       if (deps.sync.wentBack !== undefined) return refused('STORE_WENT_BACK', deps.sync.wentBack);

@@ -8,6 +8,7 @@ import { createLogger, type Logger } from '../observe/logger.ts';
 import { createNodeMetrics } from '../observe/metrics.ts';
 import { createAwakeTime, systemClock } from '../run/clock.ts';
 import { lockDataDir } from '../run/data-dir-lock.ts';
+import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdPrimaryPort } from '../run/port-owner.ts';
 import { isAlive } from '../run/process-identity.ts';
 import { openRunDir, type RunDir } from '../run/run-dir.ts';
@@ -63,15 +64,25 @@ export async function runPrimary(): Promise<void> {
   const port = await holdPrimaryPort(config.port, runDir.dataDir);
   runDir.writePid('primary');
   const { sql, greetingKey } = await openStore(config, runDir.dataDir, end);
-  const node = await startNode(config, logger, sql, runDir, () => announce());
-
   let ready = false;
+  const node = await startNode(config, logger, sql, runDir, { onServing: announce, onUnusable });
+
   function announce(): void {
     if (ready || askedToDrain !== undefined) return;
     ready = true;
     const url = localUrl(config.host, config.port);
     process.stderr.write(greet({ url, workers: config.workers, ...greetingKey }));
     channel.ready(url);
+  }
+
+  /** No worker can listen. Once they could, it is left to their backoff: what took the port may go again. */
+  function onUnusable(): void {
+    if (ready) return;
+    say(
+      `burgee: cannot listen on HOST ${config.host}, PORT ${config.port}: another program has it, or this user may not; ` +
+        'end that program or set PORT to another port.',
+    );
+    process.exit(EXIT_CONFIGURATION);
   }
 
   async function shutDown(reason: string): Promise<void> {
@@ -120,14 +131,14 @@ interface Node {
   close(): Promise<void>;
 }
 
-/** Everything between the store and the workers. `onServing` is called whenever all workers serve. */
-async function startNode(
-  config: Config,
-  logger: Logger,
-  sql: Sql,
-  runDir: RunDir,
-  onServing: () => void,
-): Promise<Node> {
+interface NodeEvents {
+  /** Called whenever all workers serve. */
+  readonly onServing: () => void;
+  readonly onUnusable: () => void;
+}
+
+/** Everything between the store and the workers. */
+async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDir, events: NodeEvents): Promise<Node> {
   const warn = (fields: object, message: string): void => logger.warn(fields, message);
   const error = (fields: object, message: string): void => logger.error(fields, message);
   const now = (): number => performance.now();
@@ -153,6 +164,7 @@ async function startNode(
     fork: createWorkerFork({ main: process.argv[1] as string, env: WORKER_ENV }),
     sendDrain: (pid, deadlineMs) => dispatch.send(pid, { type: 'drain', deadlineMs, delayMs: config.drainDelayMs }),
     onDead: (pid) => dispatch.dead(pid),
+    onUnusable: events.onUnusable,
     drainMs: config.shutdownTimeoutMs,
   });
   const commands = createCommands({ store, sync, publisher, settled: supervisor.settled(), error });
@@ -171,7 +183,7 @@ async function startNode(
     orphans: orphans.map(workerIdOf),
   });
   const onListening = (): void => {
-    if (supervisor.serving() >= config.workers) onServing();
+    if (supervisor.serving() >= config.workers) events.onServing();
   };
   const dispatch = createDispatch({
     supervisor,
@@ -197,8 +209,9 @@ async function startNode(
   return {
     async close() {
       await supervisor.drain(config.shutdownTimeoutMs);
-      await commands.close();
+      // With every worker gone nobody waits to be served a revision; only a transaction that has begun is waited for.
       sync.close();
+      await commands.close();
       stopLatenessCheck();
       publisher.close();
       await metricsServer?.close();

@@ -2,6 +2,7 @@
 // drains what is too many. It knows workers by what the operating system says of them and by what their local sockets
 // say; an adopted worker is no child of this process, so nothing here relies on being told of a death.
 import { type AwakeTime, type Clock, createAwakeTime } from '../run/clock.ts';
+import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { identify, isAlive, type ProcessIdentity, signalProcess } from '../run/process-identity.ts';
 import type { RunDir } from '../run/run-dir.ts';
 import type { ForkedWorker } from './fork-worker.ts';
@@ -25,6 +26,8 @@ export interface SupervisorDeps {
   readonly sendDrain: (pid: number, deadlineMs: number) => void;
   /** Once for each worker that was ever forked, expected or joined. */
   readonly onDead: (pid: number) => void;
+  /** A worker that was forked here ended before it was ready because of the configuration: another try ends alike. */
+  readonly onUnusable: () => void;
   /** What a surplus worker gets to drain. */
   readonly drainMs: number;
   readonly timing?: Partial<SupervisorTiming>;
@@ -279,6 +282,7 @@ class WorkerSupervisor implements Supervisor {
     runDir.removePid(`worker-${member.file}`, member.identity);
     if (member.slot !== undefined) this.#slots.free(member.slot, uptimeMs);
     this.#deps.onDead(pid);
+    if (code === EXIT_CONFIGURATION && !member.ready) this.#deps.onUnusable();
     this.#fill();
     this.#notify();
   }

@@ -12,7 +12,7 @@ const WISH_MS_MIN = 50;
 export interface SyncLoop {
   /** Loads the whole snapshot; rejects when the store cannot be read. Then the loop runs. */
   start(): Promise<void>;
-  /** Resolves when `revision` has been published. */
+  /** Resolves when `revision` has been published, or the loop was closed. */
   reach(revision: number): Promise<void>;
   /** Somebody asks for a revision that is not here: look soon. */
   wish(revision: number): void;
@@ -177,6 +177,8 @@ export function createSyncLoop(deps: {
     },
     close() {
       closed = true;
+      for (const waiter of waiters) waiter.done();
+      waiters.clear();
       clearTimeout(wishTimer);
       wake();
     },

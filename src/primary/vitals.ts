@@ -1,6 +1,6 @@
 // What the node says of itself: the metrics with what only the primary knows, and the whole of /healthz on METRICS_PORT.
 import { buildInfo } from '../build-info.ts';
-import type { Config } from '../config.ts';
+import { type Config, ConfigError } from '../config.ts';
 import type { NodeMetrics } from '../observe/metrics.ts';
 import { createMetricsServer, type MetricsServer } from './metrics-server.ts';
 import type { Publisher } from './publisher.ts';
@@ -9,7 +9,7 @@ import type { SyncLoop } from './sync.ts';
 
 export interface Vitals {
   readonly metricsText: () => Promise<string>;
-  /** On METRICS_PORT; undefined without one. Rejects when the address cannot be had. */
+  /** On METRICS_PORT; undefined without one. Rejects with a ConfigError when the address cannot be had. */
   startServer(warn: (fields: object, message: string) => void): Promise<MetricsServer | undefined>;
 }
 
@@ -62,7 +62,14 @@ export function createVitals(deps: {
         health,
         warn,
       });
-      await server.start();
+      try {
+        await server.start();
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        throw new ConfigError([
+          `METRICS_PORT ${config.metricsPort} cannot be had on METRICS_HOST ${config.metricsHost}: ${why}.`,
+        ]);
+      }
       return server;
     },
   };

@@ -149,6 +149,9 @@ async function rotate(write: Write, grantor: Grantor, keyId: string, body: unkno
   const { overlapSeconds } = readRotateBody(body);
   const row = await findKey(write, grantor, keyId);
   if (row.revoked_at !== null) refuse('KEY_NOT_FOUND', `${keyId} is revoked; make a new key`);
+  if (row.expires_at !== null && Date.parse(row.expires_at) <= write.at.getTime()) {
+    refuse('KEY_NOT_FOUND', `${keyId} has expired; make a new key`);
+  }
   await refuseRotated(write, row);
   const settings: KeySettings = {
     name: row.name,

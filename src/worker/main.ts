@@ -4,21 +4,24 @@ import cluster from 'node:cluster';
 import { routeLabels } from '../api/routes.ts';
 import { buildInfo } from '../build-info.ts';
 import { loadConfig } from '../config.ts';
-import type { ToWorker } from '../ipc/messages.ts';
+import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
 import { hashUser } from '../kernel/murmur3.ts';
 import { createAccessLog } from '../observe/access-log.ts';
 import { createLogger } from '../observe/logger.ts';
+import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdWorkerPort } from '../run/port-owner.ts';
 import { ownIdentity } from '../run/process-identity.ts';
 import { openRunDir } from '../run/run-dir.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createHolder } from './holder.ts';
-import { createHttp } from './http.ts';
-import { createLimiter } from './limiter.ts';
+import { createHttp, type Http } from './http.ts';
+import { createLimiter, type Limiter } from './limiter.ts';
 import { createPrimaryLink } from './primary-link.ts';
-import type { SnapshotHolder } from './serving.ts';
+import type { PrimaryLink, SnapshotHolder } from './serving.ts';
 import { createTallies, type Tallies } from './tallies.ts';
+
+type Hello = Extract<ToPrimary, { type: 'hello' }>;
 
 /** Resolves when the worker listens. It ends by itself: drained, orphaned for too long, or by a bug. */
 export async function runWorker(slot: number): Promise<void> {
@@ -32,17 +35,7 @@ export async function runWorker(slot: number): Promise<void> {
 
   const link = createPrimaryLink({
     socketPath: () => runDir.socketPath(),
-    hello: () => ({
-      type: 'hello',
-      role: 'worker',
-      pid: process.pid,
-      startTime: ownIdentity().startTime,
-      slot,
-      build,
-      epoch: holder.current?.epoch ?? '',
-      revision: holder.current?.revision ?? 0,
-      leases: limiter.uses(),
-    }),
+    hello: () => sayHello(slot, build, holder, limiter),
     receive,
     onConnected() {
       clearTimeout(orphanTimer);
@@ -58,13 +51,7 @@ export async function runWorker(slot: number): Promise<void> {
     warn,
     faultCompileMs: config.faultCompileMs,
   });
-  const limiter = createLimiter({
-    requestLease: (keyId, limit, tokens) => link.send({ type: 'lease_request', keyId, limit, tokens }),
-    returnLease: (keyId, windowEndMs, tokens) => link.send({ type: 'lease_return', keyId, windowEndMs, tokens }),
-    now: Date.now,
-    workers: config.workers,
-    connected: () => link.connected,
-  });
+  const limiter = leasedLimiter(link, config.workers);
   link.onLease((lease) => limiter.receive(lease));
   const tallies = createTallies(routeLabels);
   const http = createHttp({
@@ -119,9 +106,43 @@ export async function runWorker(slot: number): Promise<void> {
 
   await holder.first;
   await holdWorkerPort(config.port, runDir.dataDir);
-  await http.listen();
+  await listen(http, logger);
   listening = true;
   link.send({ type: 'listening' });
+}
+
+function leasedLimiter(link: PrimaryLink, workers: number): Limiter {
+  return createLimiter({
+    requestLease: (keyId, limit, tokens) => link.send({ type: 'lease_request', keyId, limit, tokens }),
+    returnLease: (keyId, windowEndMs, tokens) => link.send({ type: 'lease_return', keyId, windowEndMs, tokens }),
+    now: Date.now,
+    workers,
+    connected: () => link.connected,
+  });
+}
+
+async function listen(http: Http, logger: ReturnType<typeof createLogger>): Promise<void> {
+  try {
+    await http.listen();
+  } catch (error) {
+    // Another worker would fare the same: the primary tells the operator once, whatever the number of workers.
+    logger.error({ err: error }, 'cannot listen');
+    process.exit(EXIT_CONFIGURATION);
+  }
+}
+
+function sayHello(slot: number, build: string, holder: SnapshotHolder, limiter: Limiter): Hello {
+  return {
+    type: 'hello',
+    role: 'worker',
+    pid: process.pid,
+    startTime: ownIdentity().startTime,
+    slot,
+    build,
+    epoch: holder.current?.epoch ?? '',
+    revision: holder.current?.revision ?? 0,
+    leases: limiter.uses(),
+  };
 }
 
 /** What /metrics shows while there is no primary to add up the workers. */

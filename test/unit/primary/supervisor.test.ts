@@ -63,6 +63,7 @@ function supervise(t: Teardown, options: RigOptions): Rig {
     log: { info: log, warn: log },
     drainMs: 5000,
     onDead: (pid) => void dead.push(pid),
+    onUnusable: () => {},
     sendDrain: (pid, deadlineMs) => {
       drains.push({ pid, deadlineMs });
       process.kill(pid, 'SIGTERM');
