@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { test } from 'tap';
-import { createLauncherChannel, createSender, readFromLauncher, readToLauncher } from '../../src/launcher/channel.ts';
+import { createSender, readFromLauncher, readToLauncher } from '../../src/launcher/channel.ts';
 import { isAlive } from '../../src/run/process-identity.ts';
+import { runToEnd } from '../support/service.ts';
 import { fixture, identityOf, startScript, until } from '../unit/run/fixtures/support.ts';
 
 const PRIMARY = fixture('channel-primary.ts', import.meta.url);
@@ -35,8 +36,9 @@ test('a primary learns that its launcher is gone', async (t) => {
   t.same(await exited, [42, null]);
 });
 
-test('a primary that nobody launched is refused', { skip: process.send !== undefined }, async (t) => {
-  t.throws(() => createLauncherChannel({ onDrain: () => {}, onLost: () => {} }), /started by the launcher/);
+test('a primary that nobody launched is refused', async (t) => {
+  const ended = await runToEnd([], { BURGEE_ROLE: 'primary', DATA_DIR: t.testdir() });
+  t.match(ended, { code: 1, stderr: /started by the launcher/ });
 });
 
 test('beats do not pile up before a receiver that is stopped, and drain is never left out', async (t) => {
