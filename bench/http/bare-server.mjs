@@ -4,14 +4,15 @@ import uws from 'uWebSockets.js';
 
 const reply = JSON.parse(process.argv[2]);
 const { status, body } = reply;
-const names = reply.headers.map(([name]) => name);
-const values = reply.headers.map(([, value]) => value);
+// All header lines in one call, as the service writes them: the yardstick must not pay for what the service has saved.
+const [[firstName, firstValue], ...others] = reply.headers;
+const rest = [firstValue, ...others.map(([name, value]) => `${name}: ${value}`)].join('\r\n');
 
 uws
   .App()
   .get('/api/v1/flags/:flag_id/evaluate', (res) => {
-    res.writeStatus(status);
-    for (let i = 0; i < names.length; i += 1) res.writeHeader(names[i], values[i]);
+    if (status !== '200 OK') res.writeStatus(status);
+    res.writeHeader(firstName, rest);
     res.end(body);
   })
   .listen('127.0.0.1', 0, (socket) => {
