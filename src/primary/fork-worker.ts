@@ -9,8 +9,8 @@ export interface ForkedWorker {
   onExit(ended: (code: number | undefined, signal: string | undefined) => void): void;
 }
 
-// A request leaves a kilobyte of garbage, so at 90,000 a second V8's first new space of 1 MiB is collected 90 times a
-// second. Beginning with 16 MiB made `npm run bench:http` a twentieth faster; what survives is next to nothing either way.
+// Each request leaves garbage, and V8's first new space is small and so collected often. Beginning with 16 MiB took the
+// service from 0.79 to 0.85 of the bare server (`npm run bench:http`, medians); what survives is next to nothing either way.
 const WORKER_FLAGS = ['--min-semi-space-size=16', '--max-semi-space-size=32'];
 
 /** A worker has no business with these: it opens no store and makes no key. */
