@@ -75,8 +75,8 @@ async function connectionsByWorker(running: Service, key: string): Promise<Map<n
   while (byWorker.size < WORKERS || [...byWorker.values()].some((list) => list.length < 4)) {
     const connection = await openConnection(running.port, key);
     const reply = await connection.request('GET', '/healthz', { headers: { 'x-api-key': ADMIN_KEY } });
-    const list = byWorker.get(reply.body.worker_pid) ?? [];
-    byWorker.set(reply.body.worker_pid, list);
+    const list = byWorker.get(reply.body.pid) ?? [];
+    byWorker.set(reply.body.pid, list);
     if (list.length < 4) list.push(connection);
     else connection.close();
   }

@@ -62,7 +62,7 @@ export function createStore(sql: Sql, options: StoreOptions = {}): Store {
     const outcome = await sql.transaction(async (tx) => {
       const write = await beginWrite(sql, tx, { actor: request.actor, requestId: request.requestId, at: now() });
       const before = replay === undefined ? undefined : await readReplay(write, replay);
-      if (before !== undefined) return before;
+      if (before !== undefined) return { ...before, headers: { ...before.headers, 'Idempotent-Replayed': 'true' } };
       const done = await perform(write, request);
       const revision = await finishWrite(write);
       const outcome: Done = { ...done, revision };
