@@ -47,6 +47,7 @@ async function killPrimaries(): Promise<void> {
   for (; kills < PRIMARY_KILLS; kills++) {
     const target = tally.written + 5 + Math.floor(Math.random() * 20);
     while (tally.written < target) await new Promise((resolve) => setTimeout(resolve, 2));
+    await anyMomentOfAWrite();
     const before = tally.written;
     const killedMs = performance.now();
     signalQuietly(service.primaryPid(), 'SIGKILL');
@@ -75,6 +76,7 @@ async function killEverything(): Promise<void> {
     );
     while (tally.written < target) await new Promise((resolve) => setTimeout(resolve, 2));
     const { port } = service;
+    await anyMomentOfAWrite();
     await service.killAll();
     try {
       service = await startService({ workers: 2, dataDir, port });
@@ -88,6 +90,11 @@ async function killEverything(): Promise<void> {
   }
   await judge(`every process killed ${WHOLE_KILLS} times`, tally);
   console.log(`  restarts that failed ${failedStarts}`);
+}
+
+/** A write takes some 10 ms: before its commit, between commit and reply, or after. */
+function anyMomentOfAWrite(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
 }
 
 /** One write after another. Whatever is not acknowledged is repeated with the same Idempotency-Key until it is. */
