@@ -1,15 +1,14 @@
 // Checks a body against its schema and says what is wrong in our words: which field, and what would be right.
 import type { z } from 'zod';
+import { documentLimits } from '../core/document-limits.ts';
 import { at, kindOf } from '../core/issues.ts';
 import type { Issue } from '../core/model.ts';
-
-const ISSUES_MAX = 50;
 
 /** What is wrong with `body`; empty when it has the schema's shape. */
 export function findIssues(schema: z.ZodType, body: unknown): Issue[] {
   const checked = schema.safeParse(body, { reportInput: true });
   if (checked.success) return [];
-  return checked.error.issues.flatMap(toIssues).slice(0, ISSUES_MAX);
+  return checked.error.issues.flatMap(toIssues).slice(0, documentLimits.issuesMax);
 }
 
 function toIssues(issue: z.core.$ZodIssue): Issue[] {

@@ -164,7 +164,10 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
     fork: createWorkerFork({ main: process.argv[1] as string, env: WORKER_ENV }),
     sendDrain: (pid, deadlineMs) => dispatch.send(pid, { type: 'drain', deadlineMs, delayMs: config.drainDelayMs }),
     onDead: (pid) => dispatch.dead(pid),
-    onUnusable: events.onUnusable,
+    // A primary that found workers serving on this port leaves the others to their backoff: the service is not to end.
+    onUnusable: () => {
+      if (orphans.length === 0) events.onUnusable();
+    },
     drainMs: config.shutdownTimeoutMs,
   });
   const commands = createCommands({ store, sync, publisher, settled: supervisor.settled(), error });

@@ -1,11 +1,10 @@
 // The first key (contract, section 4): under the migration lock, and only if the store never had a key.
+import { limits } from '../limits.ts';
 import { generateKey, hashKey } from './key-format.ts';
 import { insertKey } from './keys.ts';
 import { lockMigrations } from './migrate.ts';
 import type { Sql } from './sql.ts';
 import { beginWrite, finishWrite } from './write.ts';
-
-const KEY_CHARS_MIN = 32;
 
 export interface FirstKeyOptions {
   /** BOOTSTRAP_ADMIN_KEY: 32 or more characters. */
@@ -27,8 +26,8 @@ export function ensureFirstKey(
   options: FirstKeyOptions = {},
 ): Promise<{ readonly created: boolean; readonly key: string | undefined }> {
   const { bootstrapAdminKey: given, announce, now = () => new Date() } = options;
-  if (given !== undefined && given.length < KEY_CHARS_MIN) {
-    throw new Error(`BOOTSTRAP_ADMIN_KEY must have ${KEY_CHARS_MIN} or more characters`);
+  if (given !== undefined && given.length < limits.keyCharsMin) {
+    throw new Error(`BOOTSTRAP_ADMIN_KEY must have ${limits.keyCharsMin} or more characters`);
   }
   return sql.transaction(async (tx) => {
     await lockMigrations(tx);

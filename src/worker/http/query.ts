@@ -38,7 +38,7 @@ export function readQuery(raw: string, route: Pick<Route, 'query' | 'attributes'
     const issue = takeParameter(route, values, builder, name, value);
     if (issue !== undefined) issues.push(issue);
   }
-  return { values, attributes: builder.build(), issues: issues.slice(0, 50) };
+  return { values, attributes: builder.build(), issues: issues.slice(0, limits.issuesMax) };
 }
 
 function takeParameter(
