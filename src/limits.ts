@@ -215,6 +215,13 @@ const documents: { readonly [Name in keyof typeof documentLimits]: Bound } = {
     'Of a user id in UTF-8: the binary protocol counts them in 16 bits.',
   ),
   prerequisitesMax: document('prerequisitesMax', 'flags', 'A flag depends on directly; each is evaluated first.'),
+  prerequisiteDepthMax: document('prerequisiteDepthMax', 'flags', 'In a chain of prerequisites below one flag.'),
+  prerequisiteEvaluationsMax: document(
+    'prerequisiteEvaluationsMax',
+    'evaluations',
+    'Of prerequisites, direct and indirect, that one evaluation of a flag may need.',
+  ),
+  segmentDepthMax: document('segmentDepthMax', 'segments', 'In a chain: a segment may name another in its condition.'),
   rulesMax: document('rulesMax', 'rules', 'Of a flag; they are tried in order.'),
   conditionsMax: document(
     'conditionsMax',

@@ -1,13 +1,23 @@
 // Makes of a flag's document all that an evaluation needs and every reply that it can give, once for each publish.
-import type { CompiledFlag, CompiledSplit, Outcome } from './compiled.ts';
+import { compileCondition } from './compile-condition.ts';
+import type { CompiledFlag, CompiledRule, CompiledServe, CompiledSplit, Outcome } from './compiled.ts';
 import { parseDocument, renderDocument } from './document.ts';
 import { documentLimits } from './document-limits.ts';
-import type { FlagDocument, FlagType, Issue, Json, JsonObject, NumberFormat, Reason } from './model.ts';
+import type {
+  AllocationRange,
+  FlagDocument,
+  FlagType,
+  Issue,
+  Json,
+  JsonObject,
+  NumberFormat,
+  Reason,
+  Serve,
+} from './model.ts';
 import { valueProblem } from './parse-variants.ts';
 import { BUCKET_COUNT, percentageToEdge } from './percentage.ts';
 import { asFields, isDeeperThan, own } from './reading.ts';
 import { renderValue } from './render.ts';
-import { reportUnevaluated } from './unevaluated.ts';
 
 /** Where an item stands, which is all that is known of one whose document cannot be read. */
 export interface FlagAddress {
@@ -27,16 +37,12 @@ export function compileFlag(json: string, address: FlagAddress): CompiledFlag {
   if (document.flag_id !== address.id || document.environment !== address.environment) {
     return quarantine(json, address, [{ path: 'flag_id', message: 'is not the flag of this address' }]);
   }
-  const issues: Issue[] = [];
-  reportUnevaluated(issues, document);
-  return issues.length === 0 ? compileDocument(document) : quarantine(json, address, issues);
+  return compileDocument(document);
 }
 
 function compileDocument(document: FlagDocument): CompiledFlag {
   const outcome = outcomesOf(document);
   const off = document.off_variant ?? 'off';
-  const ranges = servedRanges(document);
-  const only = ranges.length === 1 ? ranges[0] : undefined;
   return {
     flagId: document.flag_id,
     environment: document.environment,
@@ -50,12 +56,36 @@ function compileDocument(document: FlagDocument): CompiledFlag {
     hashSuffix: hashSuffix(document.salt ?? document.flag_id),
     bucketBy: document.bucket_by === 'user_id' ? undefined : document.bucket_by,
     bucketPath: document.bucket_by.includes('.') ? document.bucket_by.split('.') : undefined,
+    prerequisites: document.prerequisites.length === 0 ? undefined : document.prerequisites,
     targets: compileTargets(document, outcome),
-    fixed: only === undefined ? undefined : outcome(only.variant, 'STATIC'),
-    split: only === undefined ? compileSplit(ranges, outcome) : undefined,
+    rules: document.rules.length === 0 ? undefined : compileRules(document, outcome),
+    ...compileServe(rolloutRanges(document), (variant, isSplit) => outcome(variant, isSplit ? 'SPLIT' : 'STATIC')),
     disabled: outcome(off, 'DISABLED'),
+    prerequisiteFailed: outcome(off, 'PREREQUISITE_FAILED'),
     bucketKeyMissing: outcome(off, 'BUCKET_KEY_MISSING'),
+    unsound: outcome(off, 'QUARANTINED'),
   };
+}
+
+function compileRules(document: FlagDocument, outcome: OutcomeOf): readonly CompiledRule[] {
+  return document.rules.map(({ rule_id: ruleId, when, serve }) => ({
+    ruleId,
+    when: compileCondition(when),
+    ...compileServe(ruleRanges(serve), (variant) => outcome(variant, 'RULE_MATCH', ruleId)),
+  }));
+}
+
+function compileServe(
+  ranges: readonly ServedRange[],
+  outcome: (variant: string, isSplit: boolean) => Outcome,
+): CompiledServe {
+  const only = ranges.length === 1 ? ranges[0] : undefined;
+  if (only !== undefined) return { fixed: outcome(only.variant, false), split: undefined };
+  const split: CompiledSplit = {
+    edges: Uint16Array.from(ranges, ({ edge }) => edge),
+    outcomes: ranges.map(({ variant }) => outcome(variant, true)),
+  };
+  return { fixed: undefined, split };
 }
 
 /** UTF-8 of ":" + salt: what follows the user in the hash's input. */
@@ -69,27 +99,40 @@ interface ServedRange {
 }
 
 /** Exclusive upper edges in ascending order, the last one 10000, none of them empty. */
-function servedRanges(document: FlagDocument): readonly ServedRange[] {
-  if (document.type !== 'boolean') {
-    const ranges = document.allocation ?? [];
-    // A split between one variant is none, however many ranges hold it.
-    const served = new Set(ranges.map(([, , variant]) => variant));
-    return (served.size === 1 ? ranges.slice(-1) : ranges).map(([, edge, variant]) => ({ edge, variant }));
-  }
-  const edge = percentageToEdge(document.rollout_percentage) ?? 0;
+function rolloutRanges(document: FlagDocument): readonly ServedRange[] {
+  return document.type === 'boolean'
+    ? percentageRanges(document.rollout_percentage)
+    : allocationRanges(document.allocation ?? []);
+}
+
+/** The same for what a rule serves. */
+function ruleRanges(serve: Serve): readonly ServedRange[] {
+  if ('variant' in serve) return [{ edge: BUCKET_COUNT, variant: serve.variant }];
+  return 'rollout' in serve ? allocationRanges(serve.allocation) : percentageRanges(serve.rollout_percentage);
+}
+
+function allocationRanges(ranges: readonly AllocationRange[]): readonly ServedRange[] {
+  // A split between one variant is none, however many ranges hold it.
+  const served = new Set(ranges.map(([, , variant]) => variant));
+  return (served.size === 1 ? ranges.slice(-1) : ranges).map(([, edge, variant]) => ({ edge, variant }));
+}
+
+function percentageRanges(percentage: number | undefined): readonly ServedRange[] {
+  const edge = percentageToEdge(percentage) ?? 0;
   return [
     { edge, variant: 'on' },
     { edge: BUCKET_COUNT, variant: 'off' },
   ].filter((range, i, all) => range.edge > (all[i - 1]?.edge ?? 0));
 }
 
-type OutcomeOf = (variant: string, reason: Reason) => Outcome;
+type OutcomeOf = (variant: string, reason: Reason, ruleId?: string) => Outcome;
 
 /** Makes each outcome once: hundreds of ranges and thousands of targets share them. */
 function outcomesOf(document: FlagDocument): OutcomeOf {
   const made = new Map<string, Outcome>();
-  return (variant, reason) => {
-    const name = `${reason} ${variant}`;
+  return (variant, reason, ruleId) => {
+    // A rule_id has no space in it.
+    const name = `${reason} ${ruleId ?? ''} ${variant}`;
     const known = made.get(name);
     if (known !== undefined) return known;
     const value = document.type === 'boolean' ? variant === 'on' : ownValue(document.variants, variant);
@@ -101,6 +144,7 @@ function outcomesOf(document: FlagDocument): OutcomeOf {
       variant,
       value,
       reason,
+      ruleId,
       format: document.format,
     });
     made.set(name, outcome);
@@ -113,6 +157,14 @@ function ownValue(variants: JsonObject | undefined, variant: string): Json {
   return value === undefined ? null : (value as Json);
 }
 
+/** A flag that answers so meets no prerequisite, whatever it serves (contract, section 1). */
+const UNSATISFYING: ReadonlySet<Reason> = new Set([
+  'DISABLED',
+  'PREREQUISITE_FAILED',
+  'BUCKET_KEY_MISSING',
+  'QUARANTINED',
+] as const);
+
 /** See compiled.ts for the two forms of reply. */
 function makeOutcome(answer: {
   readonly flagId: string;
@@ -121,9 +173,10 @@ function makeOutcome(answer: {
   readonly variant: string;
   readonly value: Json;
   readonly reason: Reason;
+  readonly ruleId?: string | undefined;
   readonly format: NumberFormat | undefined;
 }): Outcome {
-  const { flagId, version, enabled, variant, value, reason, format } = answer;
+  const { flagId, version, enabled, variant, value, reason, ruleId, format } = answer;
   const served = [
     '"variant":',
     JSON.stringify(variant),
@@ -131,7 +184,8 @@ function makeOutcome(answer: {
     renderValue(value, format),
     ',"reason":"',
     reason,
-    '","version":',
+    ruleId === undefined ? '"' : `","rule_id":"${ruleId}"`,
+    ',"version":',
     String(version),
   ].join('');
   return {
@@ -141,7 +195,8 @@ function makeOutcome(answer: {
     variant,
     value,
     reason,
-    ruleId: undefined,
+    ruleId,
+    satisfies: !UNSATISFYING.has(reason),
     // Joined, not added: the sum of strings is a tree that the first request would have to flatten.
     replyHead: ['{"flag_id":', JSON.stringify(flagId), ',"enabled":', String(enabled), ',"user_id":'].join(''),
     replyTail: ['",', served, ',"revision":'].join(''),
@@ -156,13 +211,6 @@ function compileTargets(document: FlagDocument, outcome: OutcomeOf): ReadonlyMap
     for (const id of ids) targets.set(id, served);
   }
   return targets.size === 0 ? undefined : targets;
-}
-
-function compileSplit(ranges: readonly ServedRange[], outcome: OutcomeOf): CompiledSplit {
-  return {
-    edges: Uint16Array.from(ranges, ({ edge }) => edge),
-    outcomes: ranges.map(({ variant }) => outcome(variant, 'SPLIT')),
-  };
 }
 
 /** What can be told of a broken document, so that it can still be listed, found by tag, and served its off_variant. */
@@ -194,11 +242,15 @@ function quarantine(json: string, address: FlagAddress, issues: readonly Issue[]
     hashSuffix: hashSuffix(address.id),
     bucketBy: undefined,
     bucketPath: undefined,
+    prerequisites: undefined,
     targets: undefined,
+    rules: undefined,
     fixed: outcome,
     split: undefined,
     disabled: outcome,
+    prerequisiteFailed: outcome,
     bucketKeyMissing: outcome,
+    unsound: outcome,
   };
 }
 

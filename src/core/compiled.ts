@@ -1,12 +1,13 @@
-// What a flag document becomes when a snapshot is published: everything an evaluation needs, and every reply it can
+// What flags and segments become when a snapshot is published: everything an evaluation needs, and every reply it can
 // give, made once. Nothing here is parsed, sorted or allocated on a request.
-import type { FlagType, Json, JsonObject, Reason } from './model.ts';
+import type { CompiledCondition } from './compiled-condition.ts';
+import type { FlagType, Json, JsonObject, Prerequisite, Reason } from './model.ts';
 
 /** MurmurHash3_x86_32(utf8(userId) + suffix, seed 0), unsigned. `suffix` is the UTF-8 of ":" + (salt or flag_id). */
 export type HashUser = (userId: string, suffix: Uint8Array) => number;
 
 export interface EvaluationContext {
-  /** 1 to 65,535 UTF-8 bytes. */
+  /** 1 to 65,535 UTF-8 bytes; empty: there is none (OpenFeature allows that), and whatever needs it is missing. */
   readonly userId: string;
   readonly attributes: JsonObject | undefined;
 }
@@ -20,6 +21,8 @@ export interface Outcome {
   readonly value: Json;
   readonly reason: Reason;
   readonly ruleId: string | undefined;
+  /** Whether it can meet a prerequisite: false for DISABLED, PREREQUISITE_FAILED, BUCKET_KEY_MISSING, QUARANTINED. */
+  readonly satisfies: boolean;
   /**
    * The single reply is `replyHead + JSON(user_id) + ',"evaluated_at":"' + time + replyTail + revision + '}'`:
    * replyHead = {"flag_id":"f","enabled":true,"user_id":
@@ -27,7 +30,7 @@ export interface Outcome {
    */
   readonly replyHead: string;
   readonly replyTail: string;
-  /** In a batch: {"enabled":true,"variant":"on","value":true,"reason":"SPLIT","version":3} */
+  /** In a batch: {"enabled":true,"variant":"on","value":true,"reason":"SPLIT","version":3} (with "rule_id" after reason) */
   readonly batchJson: string;
 }
 
@@ -37,7 +40,59 @@ export interface CompiledSplit {
   readonly outcomes: readonly Outcome[];
 }
 
-export interface CompiledFlag {
+/** One variant for all, or a split: exactly one of the two is set. */
+export interface CompiledServe {
+  readonly fixed: Outcome | undefined;
+  readonly split: CompiledSplit | undefined;
+}
+
+export interface CompiledRule extends CompiledServe {
+  readonly ruleId: string;
+  readonly when: CompiledCondition;
+}
+
+/** A set of ids, exact: no false answers. */
+export interface IdSet {
+  readonly count: number;
+  has(id: string): boolean;
+}
+
+export interface CompiledSegment {
+  readonly segmentId: string;
+  readonly environment: string;
+  readonly version: number;
+  readonly revision: number;
+  /** The whole document as the API shows it. */
+  readonly json: string;
+  /** Set when the document does not compile: why. A flag that asks such a segment answers QUARANTINED. */
+  readonly quarantined: string | undefined;
+  /** undefined: the user_id; else the attribute whose value is looked up. */
+  readonly matchBy: string | undefined;
+  /** `matchBy` cut at its dots; undefined when it has none. */
+  readonly matchPath: readonly string[] | undefined;
+  /** undefined: the list is empty. */
+  readonly included: IdSet | undefined;
+  readonly excluded: IdSet | undefined;
+  readonly when: CompiledCondition | undefined;
+}
+
+/** Where an evaluation looks up what a flag names: the flags and segments of one environment of one snapshot. */
+export interface EvaluationScope {
+  readonly flags: Pick<ReadonlyMap<string, CompiledFlag>, 'get'>;
+  readonly segments: Pick<ReadonlyMap<string, CompiledSegment>, 'get'>;
+}
+
+/** Is told what an evaluation looks at, in order. Only explain has one; each call says what was found. */
+export interface Observer {
+  /** `served` undefined: there is no such flag. */
+  prerequisite(flagId: string, variant: string, served: Outcome | undefined, met: boolean): void;
+  target(served: Outcome | undefined): void;
+  rule(rule: CompiledRule, matched: boolean): void;
+  /** A node of a condition, after all below it; `result` with its negation. */
+  condition(condition: CompiledCondition, result: boolean): void;
+}
+
+export interface CompiledFlag extends CompiledServe {
   readonly flagId: string;
   readonly environment: string;
   readonly version: number;
@@ -55,10 +110,14 @@ export interface CompiledFlag {
   readonly bucketBy: string | undefined;
   /** `bucketBy` cut at its dots, for when no attribute has that exact name; undefined when it has no dot. */
   readonly bucketPath: readonly string[] | undefined;
+  /** undefined: it has none. */
+  readonly prerequisites: readonly Prerequisite[] | undefined;
   readonly targets: ReadonlyMap<string, Outcome> | undefined;
-  /** Exactly one of these two is set: one variant has all the weight, or several share it. */
-  readonly fixed: Outcome | undefined;
-  readonly split: CompiledSplit | undefined;
+  /** In order; undefined: it has none. */
+  readonly rules: readonly CompiledRule[] | undefined;
   readonly disabled: Outcome;
+  readonly prerequisiteFailed: Outcome;
   readonly bucketKeyMissing: Outcome;
+  /** QUARANTINED: what it depends on is missing, broken, or goes round in a circle. Writes are checked; rows can be bad. */
+  readonly unsound: Outcome;
 }

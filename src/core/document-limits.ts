@@ -38,6 +38,12 @@ export const documentLimits = Object.freeze({
   userIdBytesMax: 65_535,
   /** Prerequisites of a flag; each is evaluated first. */
   prerequisitesMax: 32,
+  /** Flags in a chain of prerequisites below one flag. */
+  prerequisiteDepthMax: 10,
+  /** Evaluations of prerequisites that one evaluation may need in all, a flag that is met twice counted twice. */
+  prerequisiteEvaluationsMax: 256,
+  /** Segments in a chain: a segment's condition may name another segment. */
+  segmentDepthMax: 5,
   /** Rules of a flag; they are tried in order. */
   rulesMax: 256,
   /** Conditions, groups and segments in all rules of a flag together. */

@@ -24,7 +24,6 @@ import {
 } from './reading.ts';
 import { renderDefinition } from './render.ts';
 import { utf8Length } from './text.ts';
-import { reportUnevaluated } from './unevaluated.ts';
 
 export const DEFINITION_FIELDS = [
   'flag_id',
@@ -143,7 +142,7 @@ export function readDefinition(reading: Reading, fields: Fields, address: Addres
   };
 }
 
-/** The verdict on a write: 400 before 409, and what is not evaluated yet only once all else is right. */
+/** The verdict on a write: 400 before 409. */
 export function conclude(reading: Reading, definition: FlagDefinition): Result<FlagDefinition> {
   const { issues, fragmented } = reading;
   if (issues.length === 0) {
@@ -151,7 +150,6 @@ export function conclude(reading: Reading, definition: FlagDefinition): Result<F
     if (bytes > documentLimits.documentBytesMax)
       report(issues, '', `must be at most ${documentLimits.documentBytesMax} bytes as JSON, not ${bytes}`);
   }
-  if (issues.length === 0) reportUnevaluated(issues, definition);
   if (issues.length > 0) return { ok: false, code: 'INVALID_REQUEST', issues };
   if (fragmented.length > 0) return { ok: false, code: 'ALLOCATION_FRAGMENTED', issues: fragmented };
   return { ok: true, value: definition };

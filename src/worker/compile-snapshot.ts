@@ -52,6 +52,7 @@ export async function compileSnapshot(envelope: Envelope): Promise<Compiled> {
       json,
       changedAt: envelope.head.changedAt[environment] ?? 0,
       flags: new Map(sorted.map((flag) => [flag.flagId, flag])),
+      segments: new Map(),
     });
     await slices.pause();
   }
@@ -119,7 +120,13 @@ async function applyEnvironments(
     }
     const oldFlags = old?.flags ?? new Map<string, CompiledFlag>();
     const flags = delta.flags.size === 0 ? oldFlags : await mergeInOrder(oldFlags, delta.flags, slices);
-    environments.set(name, { environment: name, json, changedAt: changedAt[name] ?? old?.changedAt ?? 0, flags });
+    environments.set(name, {
+      environment: name,
+      json,
+      changedAt: changedAt[name] ?? old?.changedAt ?? 0,
+      flags,
+      segments: old?.segments ?? new Map(),
+    });
   }
   return environments;
 }

@@ -1,5 +1,5 @@
 // What a worker serves from: one immutable snapshot behind one reference. A request takes `holder.current` once.
-import type { CompiledFlag } from '../core/compiled.ts';
+import type { CompiledFlag, CompiledSegment, EvaluationScope } from '../core/compiled.ts';
 import type { CommandOutcome, CommandRequest, Lease, ToPrimary } from '../ipc/messages.ts';
 
 export type Scope = 'evaluate' | 'read' | 'write' | 'admin';
@@ -22,13 +22,15 @@ export interface ServingKey {
   readonly expiresAtMs: number;
 }
 
-export interface ServingEnvironment {
+export interface ServingEnvironment extends EvaluationScope {
   readonly environment: string;
   readonly json: string;
   /** Revision of this environment's last change. */
   readonly changedAt: number;
   /** Iterates in order of flag_id. */
   readonly flags: ReadonlyMap<string, CompiledFlag>;
+  /** Iterates in order of segment_id. */
+  readonly segments: ReadonlyMap<string, CompiledSegment>;
 }
 
 export interface ServingSnapshot {

@@ -70,6 +70,7 @@ export function makeSnapshot(
       json: JSON.stringify({ environment, description: '' }),
       changedAt: revision,
       flags: new Map(own.map((flag) => [flag.flagId, flag])),
+      segments: new Map(),
     });
   }
   return { epoch: 'e1', revision, environments, keysByHash: new Map(keys.map((key) => [key.keyHash, key])) };

@@ -78,7 +78,7 @@ export function createEvaluateGet(deps: {
 
     context.userId = scan.userId;
     context.attributes = scan.attributes;
-    const outcome = evaluate(flag, context, hash);
+    const outcome = evaluate(flag, context, environment, hash);
     if (nowMs !== headAtMs || snapshot !== headSnapshot) prepare(snapshot, nowMs);
     if (accessLog.wants(200)) {
       const seconds = (performance.now() - startedMs) / 1000;

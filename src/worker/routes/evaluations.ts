@@ -1,5 +1,5 @@
 // Evaluations by the ordered way: by POST, batches, and whatever the hot path hands over.
-import type { CompiledFlag, EvaluationContext, HashUser } from '../../core/compiled.ts';
+import type { CompiledFlag, EvaluationContext, EvaluationScope, HashUser } from '../../core/compiled.ts';
 import { evaluate } from '../../core/evaluate.ts';
 import type { Issue, JsonObject } from '../../core/model.ts';
 import { limits } from '../../limits.ts';
@@ -24,7 +24,7 @@ export function createEvaluationHandlers(
       if (isRefusal(flag)) return flag;
       return jsonReply(
         200,
-        outcomeReply(evaluate(flag, context, hash), context.userId, Date.now(), `${snapshot.revision}}`),
+        outcomeReply(evaluate(flag, context, environment, hash), context.userId, Date.now(), `${snapshot.revision}}`),
       );
     };
   }
@@ -54,7 +54,7 @@ export function createEvaluationHandlers(
             `${batch.contexts.length} contexts of ${rows.length} flags are over ${limits.batchEvaluationsMax} evaluations; split the batch`,
           );
         }
-        const results = batch.contexts.map((context) => evaluateRow(rows, context, hash));
+        const results = batch.contexts.map((context) => evaluateRow(rows, context, environment, hash));
         return jsonReply(
           200,
           `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(Date.now())}","results":[${results.join(',')}]}`,
@@ -84,11 +84,11 @@ function pickFlags(environment: ServingEnvironment, flagIds: readonly string[] |
   return rows;
 }
 
-function evaluateRow(rows: readonly Row[], context: EvaluationContext, hash: HashUser): string {
+function evaluateRow(rows: readonly Row[], context: EvaluationContext, scope: EvaluationScope, hash: HashUser): string {
   let text = '{';
   for (const { name, flag } of rows) {
     if (text.length > 1) text += ',';
-    text += name + (flag === undefined ? '{"error":"FLAG_NOT_FOUND"}' : evaluate(flag, context, hash).batchJson);
+    text += name + (flag === undefined ? '{"error":"FLAG_NOT_FOUND"}' : evaluate(flag, context, scope, hash).batchJson);
   }
   return `${text}}`;
 }

@@ -3,9 +3,8 @@ import { test } from 'tap';
 import { compileFlag } from '../../../src/core/compile.ts';
 import type { CompiledFlag, Outcome } from '../../../src/core/compiled.ts';
 import { evaluate } from '../../../src/core/evaluate.ts';
-import type { FlagDefinition } from '../../../src/core/model.ts';
 import { hashUser } from '../../../src/kernel/murmur3.ts';
-import { compiled, create, documentOf, stored } from './support.ts';
+import { alone, compiled, create, documentOf, stored } from './support.ts';
 
 const AT = { environment: 'prod', id: 'f' };
 
@@ -146,8 +145,8 @@ test('at every edge the last bucket below it is on and the first at it is off', 
   for (let edge = 1; edge < 10_000; edge++) {
     const flag = compileFlag(documentOf({ ...base, rollout_percentage: edge / 100 }), AT);
     if (
-      !evaluate(flag, context, () => 4_294_960_000 + edge - 1).enabled ||
-      evaluate(flag, context, () => 4_294_960_000 + edge).enabled
+      !evaluate(flag, context, alone, () => 4_294_960_000 + edge - 1).enabled ||
+      evaluate(flag, context, alone, () => 4_294_960_000 + edge).enabled
     )
       wrong++;
   }
@@ -178,28 +177,26 @@ test('the document of a compiled flag is the one that was stored', (t) => {
 });
 
 function asks(flag: CompiledFlag): Outcome {
-  return evaluate(flag, { userId: 'u', attributes: undefined }, hashUser);
+  return evaluate(flag, { userId: 'u', attributes: undefined }, alone, hashUser);
 }
 
-test('a document with rules or prerequisites is quarantined, with the off_variant served', (t) => {
-  const definition: FlagDefinition = {
-    ...create({
-      flag_id: 'f',
-      type: 'number',
-      format: 'float',
-      enabled: true,
-      variants: { a: 2, b: 3 },
-      off_variant: 'a',
-      rollout: [{ variant: 'b', percentage: 100 }],
-      tags: ['x'],
-    }),
-    prerequisites: [{ flag_id: 'g', variant: 'on' }],
-  };
-  const flag = compileFlag(documentOf(definition), AT);
-  t.match(flag.quarantined, /^prerequisites: targeting rules are not evaluated/);
+test('a broken float flag answers with its off_variant, written as a float', (t) => {
+  const definition = create({
+    flag_id: 'f',
+    type: 'number',
+    format: 'float',
+    enabled: true,
+    variants: { a: 2, b: 3 },
+    off_variant: 'a',
+    rollout: [{ variant: 'b', percentage: 100 }],
+    tags: ['x'],
+  });
+  const text = JSON.stringify({ ...stored(definition), kind: 'banana' });
+  const flag = compileFlag(text, AT);
+  t.match(flag.quarantined, /^kind: must be one of/);
   t.match(asks(flag), { reason: 'QUARANTINED', variant: 'a', value: 2, enabled: false, version: 3 });
   t.match(asks(flag).batchJson, '"value":2.0,"reason":"QUARANTINED"');
-  t.match(flag, { type: 'number', tags: ['x'], version: 3, revision: 812, json: documentOf(definition) });
+  t.match(flag, { type: 'number', tags: ['x'], version: 3, revision: 812, json: text });
   t.end();
 });
 

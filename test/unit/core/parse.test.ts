@@ -319,20 +319,6 @@ test('a document over its size is refused, and so is bottomless nesting', (t) =>
   t.end();
 });
 
-test('rules and prerequisites are refused as not evaluated, but only once they are valid', (t) => {
-  const rule = { rule_id: 'r', when: { attribute: 'country', op: 'in', values: ['PL'] }, serve: { variant: 'on' } };
-  t.match(refused(boolean({ rules: [rule] })), [
-    /^INVALID_REQUEST rules: targeting rules are not evaluated by this version; /,
-  ]);
-  t.match(refused(boolean({ prerequisites: [{ flag_id: 'g', variant: 'on' }] })), [
-    /^INVALID_REQUEST prerequisites: targeting rules are not evaluated by this version; /,
-  ]);
-  t.match(refused(boolean({ rules: [{ ...rule, serve: { variant: 'blue' } }] })), [
-    /rules\[0\]\.serve\.variant: "blue" is not a variant/,
-  ]);
-  t.end();
-});
-
 test('any JSON is a flag or a list of what is wrong with it', (t) => {
   const fields = fc.constantFrom(
     'flag_id',

@@ -1,9 +1,12 @@
 // Flags for tests, made by the parser as everything else is.
 import { compileFlag } from '../../../src/core/compile.ts';
-import type { CompiledFlag } from '../../../src/core/compiled.ts';
+import type { CompiledFlag, EvaluationScope } from '../../../src/core/compiled.ts';
 import { renderDocument } from '../../../src/core/document.ts';
 import type { FlagDefinition, FlagDocument, Result } from '../../../src/core/model.ts';
 import { createFlag } from '../../../src/core/parse.ts';
+
+/** An environment with nothing in it, for flags that depend on none. */
+export const alone: EvaluationScope = { flags: new Map(), segments: new Map() };
 
 export function unwrap<T>(result: Result<T>): T {
   if (!result.ok) throw new Error(JSON.stringify(result));
