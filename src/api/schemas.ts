@@ -69,6 +69,7 @@ const ignored = {
   created_at: readOnly,
   updated_at: readOnly,
   updated_by: readOnly,
+  warnings: readOnly,
 };
 const reallocate = z
   .boolean()
@@ -131,6 +132,10 @@ export const Flag = z
     created_at: time,
     updated_at: time,
     updated_by: z.string(),
+    warnings: z
+      .array(z.strictObject({ code: z.string(), path: z.string(), message: z.string() }))
+      .optional()
+      .meta({ description: 'In replies of writes only, when there are any: what is allowed and probably not meant.' }),
   })
   .meta({ description: 'One document per environment and flag_id.', examples: [flagExample] });
 export const FlagList = z.strictObject({ flags: z.array(Flag), next_cursor: z.string().nullable() });

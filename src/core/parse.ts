@@ -54,6 +54,7 @@ export const READ_ONLY_FIELDS = [
   'created_at',
   'updated_at',
   'updated_by',
+  'warnings',
 ] as const;
 
 export const FLAG_TYPES: readonly FlagType[] = ['boolean', 'string', 'number', 'object'];

@@ -7,6 +7,7 @@ import { isEnvironmentName, isFlagId } from '../core/names.ts';
 import { createFlag } from '../core/parse.ts';
 import type { Command, IfMatch } from '../ipc/messages.ts';
 import { limits } from '../limits.ts';
+import { withWarnings } from './warnings.ts';
 import { type Done, refuse, refuseIssues, unsigned, type Write } from './write.ts';
 
 type FlagCommand = Extract<Command, { readonly type: `flag.${string}` }>;
@@ -85,7 +86,7 @@ async function create(write: Write, environment: string, body: unknown, keyTags:
     tagBefore: undefined,
     tagAfter: row?.tag,
   });
-  return reply(write.revision, document, 201);
+  return withWarnings(write, reply(write.revision, document, 201), document, undefined);
 }
 
 async function change(
@@ -105,7 +106,7 @@ async function change(
   requireVersion(current, command.ifMatch);
   if (!result.ok) return refuseIssues(result.code, result.issues);
   if (!current.recovered && sameDefinition(current.document, result.value)) {
-    return reply(write.revisionBefore, current.document, 200);
+    return withWarnings(write, reply(write.revisionBefore, current.document, 200), current.document, undefined);
   }
   return store(write, current, result.value, command.type, false);
 }
@@ -137,7 +138,8 @@ async function restore(
   if (current === undefined || !carriesOne(current.document, keyTags)) return refuseUnknown(command);
   requireVersion(current, command.ifMatch);
   // Wanted and already so: nothing to do, like a patch that changes nothing.
-  if (!current.archived) return reply(write.revisionBefore, current.document, 200);
+  if (!current.archived)
+    return withWarnings(write, reply(write.revisionBefore, current.document, 200), current.document, undefined);
   await requireRoom(write, command.environment);
   return store(write, current, current.document, command.type, false);
 }
@@ -173,7 +175,9 @@ async function store(
     tagBefore: current.archived ? undefined : current.tag,
     tagAfter: archived ? undefined : row?.tag,
   });
-  return reply(write.revision, document, 200);
+  const done = reply(write.revision, document, 200);
+  if (archived) return done;
+  return withWarnings(write, done, document, current.archived ? undefined : current.document);
 }
 
 async function record(
