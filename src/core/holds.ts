@@ -10,7 +10,10 @@ import type { Json } from './model.ts';
 export interface Guard {
   /** Flags that may still be evaluated as prerequisites. */
   flagsLeft: number;
+  /** The flag that is being decided, which may be a prerequisite, asks for a segment that is not there. */
   broken: boolean;
+  /** What the whole evaluation depends on has no end. */
+  endless: boolean;
 }
 
 /** The condition's answer, negation included. `segmentDepth`: segments around it. */
