@@ -26,6 +26,11 @@ const requests = {
     'bytes',
     'Declared, of a body that is refused: past it the connection is cut, so that the rest is not read for nothing.',
   ),
+  streamUnsentBytesMax: bound(
+    MIB,
+    'bytes',
+    'Of a reply in chunks that its client does not take; past it the connection is cut.',
+  ),
   queryParametersMax: bound(
     264,
     'parameters',
