@@ -177,11 +177,9 @@ function makeOutcome(answer: {
   readonly format: NumberFormat | undefined;
 }): Outcome {
   const { flagId, version, enabled, variant, value, reason, ruleId, format } = answer;
+  const choice = ['"variant":', JSON.stringify(variant), ',"value":', renderValue(value, format)].join('');
   const served = [
-    '"variant":',
-    JSON.stringify(variant),
-    ',"value":',
-    renderValue(value, format),
+    choice,
     ',"reason":"',
     reason,
     ruleId === undefined ? '"' : `","rule_id":"${ruleId}"`,
@@ -200,6 +198,7 @@ function makeOutcome(answer: {
     // Joined, not added: the sum of strings is a tree that the first request would have to flatten.
     replyHead: ['{"flag_id":', JSON.stringify(flagId), ',"enabled":', String(enabled), ',"user_id":'].join(''),
     replyTail: ['",', served, ',"revision":'].join(''),
+    reasonAt: choice.length + 2,
     batchJson: ['{"enabled":', String(enabled), ',', served, '}'].join(''),
   };
 }

@@ -30,6 +30,8 @@ export interface Outcome {
    */
   readonly replyHead: string;
   readonly replyTail: string;
+  /** Where the comma before "reason" stands in replyTail: OFREP sends what is before and behind it in other places. */
+  readonly reasonAt: number;
   /** In a batch: {"enabled":true,"variant":"on","value":true,"reason":"SPLIT","version":3} (with "rule_id" after reason) */
   readonly batchJson: string;
 }
