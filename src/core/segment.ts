@@ -50,6 +50,11 @@ export interface IdListRef {
 
 /** Segment items in a snapshot: their `json` is JSON of this. */
 export interface SegmentItem {
+  /**
+   * Set by a primary that could not get the ids, never by the store: why. The segment then answers as one that does not
+   * compile, and the rest of the snapshot is served.
+   */
+  readonly lost?: string;
   readonly document: SegmentDocument;
   readonly included: IdListRef;
   readonly excluded: IdListRef;
