@@ -51,6 +51,8 @@ export interface CompiledServe {
 export interface CompiledRule extends CompiledServe {
   readonly ruleId: string;
   readonly when: CompiledCondition;
+  /** It serves by percentage, even where that is 0 or 100; false: one variant, always. */
+  readonly weighted: boolean;
 }
 
 /** A set of ids, exact: no false answers. */
@@ -86,7 +88,13 @@ export interface EvaluationScope {
   readonly segments: Pick<ReadonlyMap<string, CompiledSegment>, 'get'>;
 }
 
-/** Is told what an evaluation looks at, in order. Only explain has one; each call says what was found. */
+/** Why somebody is in a segment or not; `unknown`: it is missing, broken, or too deep. */
+export type Membership = 'excluded' | 'included' | 'condition' | 'none' | 'unknown';
+
+/**
+ * Is told what an evaluation looks at, in order. Only explain has one; each call says what was found. Of a prerequisite
+ * only the conditions and segments are told, for what they cost; its rules are not this flag's story.
+ */
 export interface Observer {
   /** `served` undefined: there is no such flag. */
   prerequisite(flagId: string, variant: string, served: Outcome | undefined, met: boolean): void;
@@ -94,6 +102,7 @@ export interface Observer {
   rule(rule: CompiledRule, matched: boolean): void;
   /** A node of a condition, after all below it; `result` with its negation. */
   condition(condition: CompiledCondition, result: boolean): void;
+  segment(segmentId: string, membership: Membership): void;
 }
 
 export interface CompiledFlag extends CompiledServe {

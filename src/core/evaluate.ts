@@ -64,12 +64,11 @@ function decide(
   }
   const rules = flag.rules;
   if (rules !== undefined) {
-    // Below depth 0 a prerequisite is decided: its own rules are not this flag's story.
-    const told = depth === 0 ? observer : undefined;
     for (let i = 0; i < rules.length; i++) {
       const rule = rules[i] as CompiledRule;
-      const matched = holds(rule.when, context, scope, guard, 0, told);
-      if (told !== undefined) told.rule(rule, matched);
+      const matched = holds(rule.when, context, scope, guard, 0, observer);
+      // Below depth 0 a prerequisite is decided: its own rules are not this flag's story.
+      if (observer !== undefined && depth === 0) observer.rule(rule, matched);
       if (matched) return serve(flag, rule, context, hash);
     }
   }
@@ -106,7 +105,7 @@ function isMet(
 }
 
 /** What a rule, or the flag itself, gives to this context. A rule's split uses the flag's bucket. */
-function serve(flag: CompiledFlag, choice: CompiledServe, context: EvaluationContext, hash: HashUser): Outcome {
+export function serve(flag: CompiledFlag, choice: CompiledServe, context: EvaluationContext, hash: HashUser): Outcome {
   if (choice.fixed !== undefined) return choice.fixed;
   const key = bucketKey(flag, context);
   if (key === undefined) return flag.bucketKeyMissing;
