@@ -177,7 +177,7 @@ function createSolver({ context, scope, work }: PlanDeps): Solver {
   const observer = work.observer(context);
 
   function holdsNow(condition: CompiledCondition): boolean {
-    const guard = { flagsLeft: 0, broken: false };
+    const guard = { flagsLeft: 0, broken: false, endless: false };
     return !work.isSpent() && holds(condition, context, scope, guard, 0, observer);
   }
 
@@ -258,7 +258,7 @@ function listed(list: IdSet | undefined, ids: readonly string[]): readonly strin
 
 /** Whether the operator of a comparison matches, before any negation. */
 export function comparisonMatches(condition: CompiledCondition, context: EvaluationContext): boolean {
-  const guard = { flagsLeft: 0, broken: false };
+  const guard = { flagsLeft: 0, broken: false, endless: false };
   return holds(condition, context, NOWHERE, guard, 0, undefined) !== condition.negate;
 }
 
