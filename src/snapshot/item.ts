@@ -1,11 +1,13 @@
 // What a snapshot is made of. Each item is one live row of the store; the sums are the XOR of their tags, kept up to
 // date in O(change), so that two holders of a snapshot can tell in sixteen bytes that they hold the same.
 
-export type ItemKind = 'environment' | 'flag' | 'segment' | 'key';
+export type { BlobRef, IdLayer, IdListRef, SegmentItem } from '../core/segment.ts';
+
+export type ItemKind = 'environment' | 'flag' | 'segment' | 'key' | 'secret';
 
 export interface ItemAddress {
   readonly kind: ItemKind;
-  /** Empty for keys and environments. */
+  /** Empty for keys, environments and secrets. */
   readonly environment: string;
   readonly id: string;
 }
@@ -15,7 +17,7 @@ export interface SnapshotItem extends ItemAddress {
   readonly revision: number;
   /** 8 random bytes drawn by the store at every write, unsigned. */
   readonly tag: bigint;
-  /** The item's document. Flags and environments: as the API shows them. */
+  /** The item's document. Flags and environments: as the API shows them; segments and keys: see SegmentItem, KeyItem. */
   readonly json: string;
 }
 
@@ -23,7 +25,7 @@ export interface SnapshotHead {
   /** The store's random identity: revisions of two epochs cannot be compared. */
   readonly epoch: string;
   readonly revision: number;
-  /** XOR of the tags of all live keys, unsigned 64 bits. */
+  /** XOR of the tags of all live keys and secrets, unsigned 64 bits. */
   readonly sumKeys: bigint;
   /** The same over everything else. */
   readonly sumRest: bigint;
@@ -66,4 +68,10 @@ export interface EnvironmentItem {
   readonly created_at: string;
   readonly updated_at: string;
   readonly updated_by: string;
+}
+
+/** The one secret item, `stream`: its `json`. Tokens of event streams are signed with it. */
+export interface SecretItem {
+  /** 256 bits in lower-case hex. */
+  readonly secret: string;
 }

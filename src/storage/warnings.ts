@@ -1,30 +1,41 @@
 // What is doubtful about a flag that was written, for the reply: core judges, from here it learns what else there is.
-import { analyse, type Surroundings } from '../core/analyse.ts';
+import { analyse, type Surroundings, segmentsOf } from '../core/analyse.ts';
 import { parseDocument } from '../core/document.ts';
 import type { FlagDefinition } from '../core/model.ts';
+import { readSegmentDocument } from '../core/parse-segment.ts';
+import { startReading } from '../core/reading.ts';
+import { carriesOne, type KeyTags } from './dependencies.ts';
 import type { Done, Write } from './write.ts';
 
-/**
- * The reply of a write, with `warnings` as the last member of its document when there are any.
- * @param previous the definition that it follows; undefined when there was none, or it is still the same
- */
-export async function withWarnings(
-  write: Write,
-  done: Done,
-  flag: FlagDefinition,
-  previous: FlagDefinition | undefined,
-): Promise<Done> {
-  const warnings = analyse(flag, previous, await surroundingsOf(write, flag));
+export interface Written {
+  readonly flag: FlagDefinition;
+  /** The definition that it follows; undefined when there was none, or it is still the same. */
+  readonly previous: FlagDefinition | undefined;
+  readonly keyTags: KeyTags;
+}
+
+/** The reply of a write, with `warnings` as the last member of its document when there are any. */
+export async function withWarnings(write: Write, done: Done, written: Written): Promise<Done> {
+  const warnings = analyse(written.flag, written.previous, await surroundingsOf(write, written));
   if (warnings.length === 0) return done;
   return { ...done, body: `${done.body.slice(0, -1)},"warnings":${JSON.stringify(warnings)}}` };
 }
 
-async function surroundingsOf(write: Write, flag: FlagDefinition): Promise<Surroundings> {
-  const flags = await readPrerequisites(write, flag);
-  return { flag: (flagId) => flags.get(flagId), segment: () => undefined };
+async function surroundingsOf(write: Write, { flag, keyTags }: Written): Promise<Surroundings> {
+  const flags = await readPrerequisites(write, flag, keyTags);
+  const empty = await readEmptySegments(write, flag);
+  return {
+    flag: (flagId) => flags.get(flagId),
+    segment: (segmentId) => (empty.has(segmentId) ? { empty: true } : undefined),
+  };
 }
 
-async function readPrerequisites(write: Write, flag: FlagDefinition): Promise<ReadonlyMap<string, FlagDefinition>> {
+/** Those that the key may see: of the others it learns nothing. */
+async function readPrerequisites(
+  write: Write,
+  flag: FlagDefinition,
+  keyTags: KeyTags,
+): Promise<ReadonlyMap<string, FlagDefinition>> {
   const flags = new Map<string, FlagDefinition>();
   if (flag.prerequisites.length === 0) return flags;
   const rows = await write.tx.query<{ flag_id: string; document: string | null }>(
@@ -35,7 +46,30 @@ async function readPrerequisites(write: Write, flag: FlagDefinition): Promise<Re
   for (const row of rows) {
     // Of a row that cannot be read nothing is known here; an older version of it serves.
     const parsed = parseDocument(row.document ?? '');
-    if (parsed.ok) flags.set(row.flag_id, parsed.value);
+    if (parsed.ok && carriesOne(parsed.value, keyTags)) flags.set(row.flag_id, parsed.value);
   }
   return flags;
+}
+
+async function readEmptySegments(write: Write, flag: FlagDefinition): Promise<ReadonlySet<string>> {
+  const named = new Set(flag.rules.flatMap(({ when }) => [...segmentsOf(when, '')].map(({ segmentId }) => segmentId)));
+  if (named.size === 0) return named;
+  const rows = await write.tx.query<{ segment_id: string; document: string }>(
+    `SELECT segment_id, document FROM segments
+      WHERE environment = $1 AND segment_id = ANY($2::text[]) AND archived_at IS NULL`,
+    [flag.environment, [...named]],
+  );
+  return new Set(rows.filter((row) => isEmptySegment(row.document)).map((row) => row.segment_id));
+}
+
+/** False for a row that cannot be read: nothing is known of it. */
+function isEmptySegment(json: string): boolean {
+  const reading = startReading('stored', undefined, false);
+  try {
+    const segment = readSegmentDocument(reading, JSON.parse(json));
+    const members = segment.included_count + segment.excluded_count;
+    return reading.issues.length === 0 && members === 0 && segment.when === null;
+  } catch {
+    return false;
+  }
 }

@@ -7,7 +7,7 @@ import type { Envelope } from '../snapshot/encoding.ts';
 import type { ItemAddress, SnapshotItem } from '../snapshot/item.ts';
 import { addressOf, mismatch } from '../snapshot/state.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from './serving.ts';
-import { compileKey } from './serving-key.ts';
+import { compileKey, compileSecret } from './serving-key.ts';
 import { createSlices, type Slices } from './slices.ts';
 
 /** A serving snapshot with what is needed to take the next delta. */
@@ -30,6 +30,7 @@ export async function compileSnapshot(envelope: Envelope): Promise<Compiled> {
   const environmentJson = new Map<string, string>();
   const flags = new Map<string, CompiledFlag[]>();
   const keysById = new Map<string, ServingKey>();
+  let streamSecret: Uint8Array | undefined;
   for (const item of envelope.puts) {
     toggle(sums, item.kind, item.tag);
     tags.set(addressOf(item), item.tag);
@@ -38,7 +39,7 @@ export async function compileSnapshot(envelope: Envelope): Promise<Compiled> {
     else if (item.kind === 'key') {
       const key = compileKey(item.json);
       if (key !== undefined) keysById.set(item.id, key);
-    }
+    } else if (item.kind === 'secret') streamSecret = compileSecret(item.json);
     await slices.pause();
   }
   const wrong = mismatch(sums, envelope.head);
@@ -58,7 +59,10 @@ export async function compileSnapshot(envelope: Envelope): Promise<Compiled> {
   }
   const keysByHash = new Map([...keysById.values()].map((key) => [key.keyHash, key]));
   const { epoch, revision } = envelope.head;
-  return { ok: true, held: { serving: { epoch, revision, environments, keysByHash }, sums, tags, keysById } };
+  return {
+    ok: true,
+    held: { serving: { epoch, revision, environments, keysByHash, streamSecret }, sums, tags, keysById },
+  };
 }
 
 /** What a delta says of one environment. */
@@ -74,6 +78,7 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope): Prom
   const puts: SnapshotItem[] = [];
   const environmentDeltas = new Map<string, EnvironmentDelta>();
   const keys = new Map<string, ServingKey | undefined>();
+  let { streamSecret } = base.serving;
   for (const put of envelope.puts) {
     puts.push(put);
     toggleOut(sums, base.tags, put);
@@ -82,6 +87,7 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope): Prom
     else if (put.kind === 'flag')
       deltaOf(environmentDeltas, put.environment).flags.set(put.id, compileFlag(put.json, put));
     else if (put.kind === 'key') keys.set(put.id, compileKey(put.json));
+    else if (put.kind === 'secret') streamSecret = compileSecret(put.json);
     await slices.pause();
   }
   const removes = [...envelope.removes];
@@ -90,6 +96,7 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope): Prom
     if (remove.kind === 'environment') deltaOf(environmentDeltas, remove.id).removed = true;
     else if (remove.kind === 'flag') deltaOf(environmentDeltas, remove.environment).flags.set(remove.id, undefined);
     else if (remove.kind === 'key') keys.set(remove.id, undefined);
+    else if (remove.kind === 'secret') streamSecret = undefined;
   }
   const wrong = mismatch(sums, envelope.head);
   if (wrong !== undefined) return { ok: false, reason: wrong };
@@ -99,7 +106,8 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope): Prom
   // From here on nothing can fail: the tags move on to the new snapshot.
   for (const remove of removes) base.tags.delete(addressOf(remove));
   for (const put of puts) base.tags.set(addressOf(put), put.tag);
-  const serving = { epoch: envelope.head.epoch, revision: envelope.head.revision, environments, keysByHash };
+  const { epoch, revision } = envelope.head;
+  const serving = { epoch, revision, environments, keysByHash, streamSecret };
   return { ok: true, held: { serving, sums, tags: base.tags, keysById: base.keysById } };
 }
 
