@@ -88,7 +88,11 @@ const evaluations = {
 
 const management = {
   listPageMax: bound(1000, 'items', 'On one page of a list, and the default; next_cursor leads on.'),
-  cursorCharsMax: bound(512, 'characters', "Of a list's cursor, which holds the last id of the page before."),
+  cursorCharsMax: bound(
+    2048,
+    'characters',
+    "Of a list's cursor, which holds the last id of the page before; in the report of unknown flags any text.",
+  ),
   searchCharsMax: bound(256, 'characters', 'Of q and tag in a list.'),
   dependentsShownMax: bound(
     1000,
@@ -173,6 +177,17 @@ const observation = {
     100,
     'lines a second',
     'Of the access log for 5xx of a worker, unless ACCESS_LOG=all.',
+  ),
+  unknownFlagsMax: bound(
+    1000,
+    'names',
+    'Of flags that were asked for and do not exist, counted one by one on a worker and on a node; further ones are counted together.',
+  ),
+  unknownFlagCharsMax: bound(128, 'characters', 'Of such a name; the rest is cut. No flag_id has more.'),
+  suggestionComparisonsMax: bound(
+    100_000,
+    'comparisons',
+    'Of names with flag_ids for one reply of the report of unknown flags; past it names have no suggestion.',
   ),
   retiredWorkersMax: bound(
     64,

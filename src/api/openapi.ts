@@ -27,7 +27,7 @@ export function makeOpenApi(version: string): JsonMap {
         'confirmed for 5 s. GET routes also answer HEAD. Errors are application/problem+json.',
     },
     servers: [{ url: '/' }],
-    tags: ['evaluation', 'flags', 'environments', 'keys', 'service'].map((name) => ({ name })),
+    tags: ['evaluation', 'flags', 'environments', 'keys', 'reports', 'service'].map((name) => ({ name })),
     paths,
     components: {
       schemas: componentSchemas(),

@@ -225,6 +225,42 @@ export const Environment = z.looseObject({
 });
 export const EnvironmentList = z.strictObject({ items: z.array(Environment), next_cursor: z.string().nullable() });
 
+const unknownFlag = z.strictObject({
+  flag_id: z.string().meta({ description: 'As it was asked for, cut to 128 characters.' }),
+  environment: z.string(),
+  count: z.int().meta({ description: 'Evaluations asked for.' }),
+  first_seen: time,
+  last_seen: time,
+  suggestion: z.string().optional().meta({ description: 'The existing flag_id that is spelt most like it.' }),
+});
+export const UnknownReport = z
+  .strictObject({
+    items: z.array(unknownFlag),
+    next_cursor: z.string().nullable(),
+    since: time.meta({ description: 'When the oldest of what is counted began to be counted.' }),
+    other_count: z.int().meta({ description: 'Evaluations of further names, for which there was no room.' }),
+  })
+  .meta({
+    description: 'Counted in memory, on this node only.',
+    examples: [
+      {
+        items: [
+          {
+            flag_id: 'new-chekout',
+            environment: 'prod',
+            count: 1204,
+            first_seen: '2026-01-06T10:31:00.000Z',
+            last_seen: '2026-01-06T11:02:10.120Z',
+            suggestion: 'new-checkout',
+          },
+        ],
+        next_cursor: null,
+        since: '2026-01-06T08:00:00.000Z',
+        other_count: 0,
+      },
+    ],
+  });
+
 const grant = {
   scopes: z
     .array(z.enum(SCOPES))

@@ -15,6 +15,8 @@ const TO_PRIMARY = [
   'lease_return',
   'tally',
   'metrics',
+  'unknown_flags',
+  'unknown_report',
 ] as const satisfies readonly ToPrimary['type'][];
 const TO_WORKER = [
   'snapshot',
@@ -24,6 +26,7 @@ const TO_WORKER = [
   'lease',
   'metrics',
   'drain',
+  'unknown_report',
 ] as const satisfies readonly ToWorker['type'][];
 
 const HEADER_BYTES = 5;

@@ -104,6 +104,24 @@ export interface TallyReport {
   readonly gauges: Readonly<Record<string, number>>;
 }
 
+/** A flag that was asked for by name and does not exist. Times in ms since 1970. */
+export interface UnknownFlag {
+  readonly environment: string;
+  /** Cut to limits.unknownFlagCharsMax. */
+  readonly flagId: string;
+  readonly count: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+
+export interface UnknownFlags {
+  /** When counting began. */
+  readonly sinceMs: number;
+  readonly flags: readonly UnknownFlag[];
+  /** Of all further names, for which there was no room. */
+  readonly otherCount: number;
+}
+
 export type ToPrimary =
   | {
       readonly type: 'hello';
@@ -125,7 +143,10 @@ export type ToPrimary =
   | { readonly type: 'lease_request'; readonly keyId: string; readonly limit: number; readonly tokens: number }
   | { readonly type: 'lease_return'; readonly keyId: string; readonly windowEndMs: number; readonly tokens: number }
   | { readonly type: 'tally'; readonly report: TallyReport }
-  | { readonly type: 'metrics'; readonly id: number };
+  | { readonly type: 'metrics'; readonly id: number }
+  /** Cumulative since `sinceMs`, with those flags whose count has changed since the last one on this connection. */
+  | { readonly type: 'unknown_flags'; readonly report: UnknownFlags }
+  | { readonly type: 'unknown_report'; readonly id: number };
 
 export type ToWorker =
   | { readonly type: 'snapshot'; readonly bytes: Uint8Array }
@@ -135,4 +156,6 @@ export type ToWorker =
   | { readonly type: 'outcome'; readonly id: number; readonly outcome: CommandOutcome }
   | { readonly type: 'lease'; readonly lease: Lease }
   | { readonly type: 'metrics'; readonly id: number; readonly text: string }
+  /** Answers the one of this id: of the whole node. */
+  | { readonly type: 'unknown_report'; readonly id: number; readonly report: UnknownFlags }
   | { readonly type: 'drain'; readonly deadlineMs: number; readonly delayMs: number };

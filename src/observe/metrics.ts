@@ -43,6 +43,8 @@ const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string
 const HELP: Readonly<Record<string, string>> = {
   [DROPPED]: 'Log lines that a slow or missing reader of standard output has cost.',
   burgee_rate_limited_total: 'Requests refused because their key had used up its minute.',
+  burgee_unknown_flag_evaluations_total:
+    'Evaluations of flags that do not exist; GET /api/v1/reports/unknown names them.',
   burgee_worker_cpu_seconds_total: 'CPU time of workers.',
   burgee_worker_resident_memory_bytes: 'Resident memory of a worker.',
 };

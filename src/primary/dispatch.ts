@@ -7,6 +7,7 @@ import type { Publisher } from './publisher.ts';
 import type { RateLeases } from './rate-leases.ts';
 import type { Supervisor } from './supervisor.ts';
 import type { SyncLoop } from './sync.ts';
+import type { NodeUnknownFlags } from './unknown-flags.ts';
 import type { Vitals } from './vitals.ts';
 import type { WorkerLink } from './worker-links.ts';
 
@@ -38,6 +39,7 @@ export function createDispatch(deps: {
   readonly commands: Pick<Commands, 'run'>;
   readonly leases: RateLeases;
   readonly metrics: Pick<NodeMetrics, 'receive' | 'retire'>;
+  readonly unknownFlags: NodeUnknownFlags;
   readonly vitals: Pick<Vitals, 'metricsText'>;
   readonly onListening: () => void;
   /** Workers that lived before this primary: one that dies without joining has a name all the same. */
@@ -98,6 +100,10 @@ export function createDispatch(deps: {
         case 'metrics':
           void deps.vitals.metricsText().then((text) => link.send({ type: 'metrics', id: message.id, text }));
           return;
+        case 'unknown_flags':
+          return deps.unknownFlags.receive(workerId, message.report);
+        case 'unknown_report':
+          return link.send({ type: 'unknown_report', id: message.id, report: deps.unknownFlags.report() });
         default:
           return message satisfies never;
       }
@@ -124,6 +130,7 @@ export function createDispatch(deps: {
       workerIds.delete(pid);
       leases.workerDied(workerId);
       metrics.retire(workerId);
+      deps.unknownFlags.workerDied(workerId);
     },
 
     deaths: () => deaths,

@@ -27,6 +27,7 @@ import { createPublisher } from './publisher.ts';
 import { createRateLeases } from './rate-leases.ts';
 import { createSupervisor } from './supervisor.ts';
 import { createSyncLoop } from './sync.ts';
+import { createNodeUnknownFlags } from './unknown-flags.ts';
 import { createVitals } from './vitals.ts';
 import { createWorkerLinks } from './worker-links.ts';
 
@@ -195,6 +196,7 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
     commands,
     leases,
     metrics,
+    unknownFlags: createNodeUnknownFlags(Date.now),
     vitals,
     orphans,
     onListening,

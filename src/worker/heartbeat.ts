@@ -4,18 +4,20 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Limiter } from './limiter.ts';
 import type { PrimaryLink, SnapshotHolder } from './serving.ts';
 import type { Tallies } from './tallies.ts';
+import type { UnknownFlagCounts } from './unknown-flags.ts';
 
 const BEAT_MS = 250;
 const LOOP_DELAY_RESOLUTION_MS = 20;
 
 /** Runs as long as the process. */
 export function startHeartbeat(deps: {
-  readonly link: Pick<PrimaryLink, 'send'>;
+  readonly link: Pick<PrimaryLink, 'send' | 'connected'>;
   readonly holder: SnapshotHolder;
   readonly limiter: Pick<Limiter, 'changedUses'>;
   readonly tallies: Pick<Tallies, 'gauge' | 'report'>;
+  readonly unknownFlags: Pick<UnknownFlagCounts, 'takeReport'>;
 }): void {
-  const { link, holder, limiter, tallies } = deps;
+  const { link, holder, limiter, tallies, unknownFlags } = deps;
   const loopDelay = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
   loopDelay.enable();
   setInterval(() => {
@@ -26,5 +28,8 @@ export function startHeartbeat(deps: {
     tallies.gauge('burgee_worker_event_loop_delay_seconds', loopDelay.max / 1e9);
     loopDelay.reset();
     link.send({ type: 'tally', report: tallies.report() });
+    // What cannot be told now is told with what comes to it.
+    const unknown = link.connected ? unknownFlags.takeReport() : undefined;
+    if (unknown !== undefined) link.send({ type: 'unknown_flags', report: unknown });
   }, BEAT_MS);
 }

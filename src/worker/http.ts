@@ -14,6 +14,7 @@ import { createEnvironmentHandlers, createKeyHandlers } from './routes/environme
 import { createEvaluateGet } from './routes/evaluate.ts';
 import { createEvaluationHandlers } from './routes/evaluations.ts';
 import { createFlagHandlers } from './routes/flags.ts';
+import { createReportHandlers } from './routes/reports.ts';
 import { createServiceHandlers, type ServiceState } from './routes/service.ts';
 import type { Transport } from './transport/transport.ts';
 import { createUwsTransport } from './transport/uws.ts';
@@ -39,10 +40,11 @@ export function createHttp(deps: HttpDeps): Http {
   const auth = createAuth();
   const run = createRunCommand(deps.link);
   const keyed: KeyedHandlers = {
-    ...createEvaluationHandlers(deps.hash),
+    ...createEvaluationHandlers(deps.hash, deps.unknownFlags),
     ...createFlagHandlers(run),
     ...createEnvironmentHandlers(run),
     ...createKeyHandlers(run),
+    ...createReportHandlers(deps.link),
   };
   const open: OpenHandlers = {
     ...createServiceHandlers(deps, state, JSON.stringify(makeOpenApi(deps.build.version))),

@@ -17,9 +17,10 @@ import { startHeartbeat } from './heartbeat.ts';
 import { createHolder } from './holder.ts';
 import { createHttp, type Http } from './http.ts';
 import { createLimiter, type Limiter } from './limiter.ts';
-import { createPrimaryLink } from './primary-link.ts';
+import { createPrimaryLink, type Settled } from './primary-link.ts';
 import type { PrimaryLink, SnapshotHolder } from './serving.ts';
 import { createTallies, type Tallies } from './tallies.ts';
+import { createUnknownFlags } from './unknown-flags.ts';
 
 type Hello = Extract<ToPrimary, { type: 'hello' }>;
 
@@ -39,6 +40,7 @@ export async function runWorker(slot: number): Promise<void> {
     receive,
     onConnected() {
       clearTimeout(orphanTimer);
+      unknownFlags.retell();
       if (listening) link.send({ type: 'listening' });
     },
     onLost: awaitPrimary,
@@ -54,11 +56,13 @@ export async function runWorker(slot: number): Promise<void> {
   const limiter = leasedLimiter(link, config.workers);
   link.onLease((lease) => limiter.receive(lease));
   const tallies = createTallies(routeLabels);
+  const unknownFlags = createUnknownFlags({ now: Date.now, tallies });
   const http = createHttp({
     holder,
     link,
     limiter,
     tallies,
+    unknownFlags,
     logger,
     config,
     build: { version, build },
@@ -78,7 +82,7 @@ export async function runWorker(slot: number): Promise<void> {
     orphanTimer = setTimeout(end, config.orphanTimeoutMs);
   }
 
-  function receive(message: Exclude<ToWorker, { type: 'outcome' | 'lease' | 'metrics' }>): void {
+  function receive(message: Exclude<ToWorker, Settled>): void {
     if (message.type === 'drain') void drain('asked by the primary', message.deadlineMs, message.delayMs);
     else holder.receive(message);
   }
@@ -102,7 +106,7 @@ export async function runWorker(slot: number): Promise<void> {
 
   awaitPrimary();
   link.start();
-  startHeartbeat({ link, holder, limiter, tallies });
+  startHeartbeat({ link, holder, limiter, tallies, unknownFlags });
 
   await holder.first;
   await holdWorkerPort(config.port, runDir.dataDir);

@@ -2,13 +2,14 @@
 // gone the worker serves on from memory; only what needs the store is refused.
 import { connect, type Socket } from 'node:net';
 import { createFrameReader, decodeToWorker, encodeToPrimary } from '../ipc/frame.ts';
-import type { CommandOutcome, Lease, ToPrimary, ToWorker } from '../ipc/messages.ts';
+import type { CommandOutcome, Lease, ToPrimary, ToWorker, UnknownFlags } from '../ipc/messages.ts';
 import { limits } from '../limits.ts';
 import type { PrimaryLink } from './serving.ts';
 
 const REDIAL_MS = 200;
 const COMMAND_MS_MAX = 10_000;
-const METRICS_MS_MAX = 1000;
+/** For what the primary has at hand. */
+const TELL_MS_MAX = 1000;
 
 const NO_PRIMARY: CommandOutcome = {
   ok: false,
@@ -27,6 +28,9 @@ const NO_ANSWER: CommandOutcome = {
     'The answer did not arrive, so the write may or may not have happened. Repeat it with the same Idempotency-Key.',
 };
 
+/** What this link itself waits for, or hands to the limiter. */
+export type Settled = { readonly type: 'outcome' | 'lease' | 'metrics' | 'unknown_report' };
+
 export interface DialledLink extends PrimaryLink {
   /** Starts dialling, and goes on until close(). */
   start(): void;
@@ -37,8 +41,8 @@ export function createPrimaryLink(deps: {
   readonly socketPath: () => string;
   /** What to say first on every new connection. */
   readonly hello: () => Extract<ToPrimary, { type: 'hello' }>;
-  /** Snapshots, deltas, confirmations and drain; outcomes, leases and metrics are settled here. */
-  readonly receive: (message: Exclude<ToWorker, { type: 'outcome' | 'lease' | 'metrics' }>) => void;
+  /** Snapshots, deltas, confirmations and drain; the others are settled here. */
+  readonly receive: (message: Exclude<ToWorker, Settled>) => void;
   readonly onConnected: () => void;
   readonly onLost: () => void;
   readonly warn: (fields: object, message: string) => void;
@@ -50,6 +54,7 @@ export function createPrimaryLink(deps: {
   let lastId = 0;
   const commands = new Map<number, (outcome: CommandOutcome) => void>();
   const metrics = new Map<number, (text: string | undefined) => void>();
+  const reports = new Map<number, (report: UnknownFlags | undefined) => void>();
   let receiveLease: (lease: Lease) => void = () => {};
 
   function nextId(): number {
@@ -88,6 +93,7 @@ export function createPrimaryLink(deps: {
     connected = false;
     for (const settle of commands.values()) settle(NO_ANSWER);
     for (const settle of metrics.values()) settle(undefined);
+    for (const settle of reports.values()) settle(undefined);
     deps.onLost();
   }
 
@@ -98,6 +104,9 @@ export function createPrimaryLink(deps: {
         break;
       case 'metrics':
         metrics.get(message.id)?.(message.text);
+        break;
+      case 'unknown_report':
+        reports.get(message.id)?.(message.report);
         break;
       case 'lease':
         receiveLease(message.lease);
@@ -149,7 +158,12 @@ export function createPrimaryLink(deps: {
     metrics() {
       if (!connected) return Promise.resolve(undefined);
       const id = nextId();
-      return ask<string | undefined>(metrics, id, { type: 'metrics', id }, METRICS_MS_MAX, undefined);
+      return ask<string | undefined>(metrics, id, { type: 'metrics', id }, TELL_MS_MAX, undefined);
+    },
+    unknownFlags() {
+      if (!connected) return Promise.resolve(undefined);
+      const id = nextId();
+      return ask<UnknownFlags | undefined>(reports, id, { type: 'unknown_report', id }, TELL_MS_MAX, undefined);
     },
     onLease(receive) {
       receiveLease = receive;

@@ -1,6 +1,6 @@
 // What a worker serves from: one immutable snapshot behind one reference. A request takes `holder.current` once.
 import type { CompiledFlag, CompiledSegment, EvaluationScope } from '../core/compiled.ts';
-import type { CommandOutcome, CommandRequest, Lease, ToPrimary } from '../ipc/messages.ts';
+import type { CommandOutcome, CommandRequest, Lease, ToPrimary, UnknownFlags } from '../ipc/messages.ts';
 
 export type Scope = 'evaluate' | 'read' | 'write' | 'admin';
 
@@ -63,5 +63,7 @@ export interface PrimaryLink {
   send(message: ToPrimary): void;
   /** The node's metrics in Prometheus text; undefined when the primary does not answer within a second. */
   metrics(): Promise<string | undefined>;
+  /** The flags that this node was asked for and that do not exist; undefined when the primary does not answer. */
+  unknownFlags(): Promise<UnknownFlags | undefined>;
   onLease(receive: (lease: Lease) => void): void;
 }

@@ -7,7 +7,7 @@ import type { CompiledFlag } from '../../src/core/compiled.ts';
 import { renderDocument } from '../../src/core/document.ts';
 import type { FlagDocument } from '../../src/core/model.ts';
 import { createFlag } from '../../src/core/parse.ts';
-import type { CommandOutcome, CommandRequest } from '../../src/ipc/messages.ts';
+import type { CommandOutcome, CommandRequest, UnknownFlags } from '../../src/ipc/messages.ts';
 import { hashUser } from '../../src/kernel/murmur3.ts';
 import type { AccessRecord } from '../../src/observe/access-log.ts';
 import type { HttpDeps } from '../../src/worker/http/deps.ts';
@@ -99,6 +99,10 @@ export interface Serving {
   readonly counted: { readonly routeIndex: number; readonly status: number }[];
   readonly logged: AccessRecord[];
   readonly failures: string[];
+  /** Evaluations of flags that do not exist: environment, flag_id and how many. */
+  readonly unknown: (readonly [environment: string, flagId: string, evaluations: number])[];
+  /** What the primary reports of such flags; undefined: it is away. */
+  unknownReport: (() => UnknownFlags) | undefined;
   /** Called when a request begins to wait for a revision. */
   onWait: (revision: number) => void;
   /** Swaps the snapshot and wakes who waits for it. */
@@ -147,8 +151,10 @@ export async function startServing(
       connected: true,
       command: async (request) => serving.command(request),
       metrics: async () => serving.metricsText,
+      unknownFlags: async () => serving.unknownReport?.(),
     },
     tallies: { request: (routeIndex, status) => void serving.counted.push({ routeIndex, status }), count: () => {} },
+    unknownFlags: { count: (...counted) => void serving.unknown.push(counted) },
     accessLog: { wants: () => true, record: (entry) => void serving.logged.push(entry) },
     config: { host: '127.0.0.1', port: 0, allowedOrigins },
     logger: {
@@ -170,6 +176,8 @@ export async function startServing(
     counted: [],
     logged: [],
     failures: [],
+    unknown: [],
+    unknownReport: undefined,
     onWait: () => {},
     swap(next) {
       serving.snapshot = next;

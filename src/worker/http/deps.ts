@@ -4,12 +4,14 @@ import type { AccessLog } from '../../observe/access-log.ts';
 import type { Limiter } from '../limiter.ts';
 import type { PrimaryLink, SnapshotHolder } from '../serving.ts';
 import type { Tallies } from '../tallies.ts';
+import type { UnknownFlagCounts } from '../unknown-flags.ts';
 
 export interface HttpDeps {
   readonly holder: SnapshotHolder;
-  readonly link: Pick<PrimaryLink, 'command' | 'metrics' | 'connected'>;
+  readonly link: Pick<PrimaryLink, 'command' | 'metrics' | 'unknownFlags' | 'connected'>;
   readonly limiter: Pick<Limiter, 'tryTake' | 'waitTake' | 'standing'>;
   readonly tallies: Pick<Tallies, 'request' | 'count'>;
+  readonly unknownFlags: Pick<UnknownFlagCounts, 'count'>;
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;
   readonly config: { readonly host: string; readonly port: number; readonly allowedOrigins: readonly string[] };
   readonly build: { readonly version: string; readonly build: string };

@@ -5,22 +5,24 @@ import type { Issue, JsonObject } from '../../core/model.ts';
 import { limits } from '../../limits.ts';
 import { checkAttributes } from '../http/attributes.ts';
 import type { Call, KeyedHandlers, Responder } from '../http/call.ts';
+import type { HttpDeps } from '../http/deps.ts';
 import { invalid, isRefusal, type Refusal, refuseIssues } from '../http/refusal.ts';
 import { jsonReply } from '../http/reply.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
-import { findEnvironment, findFlag, isVisible } from './lookup.ts';
+import { findEnvironment, findFlagToEvaluate, isVisible } from './lookup.ts';
 import { isoTime, jsonString, outcomeReply } from './outcome-reply.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 export function createEvaluationHandlers(
   hash: HashUser,
+  unknownFlags: HttpDeps['unknownFlags'],
 ): Pick<KeyedHandlers, 'evaluateFlag' | 'evaluateFlagWithBody' | 'evaluateBatch'> {
   function respond(call: Call, context: EvaluationContext): Responder {
     return (snapshot) => {
       const environment = findEnvironment(snapshot, call.environment);
       if (isRefusal(environment)) return environment;
-      const flag = findFlag(environment, call.parameters[0] ?? '', call.key);
+      const flag = findFlagToEvaluate(environment, call.parameters[0] ?? '', call.key, unknownFlags);
       if (isRefusal(flag)) return flag;
       return jsonReply(
         200,
@@ -54,6 +56,10 @@ export function createEvaluationHandlers(
             `${batch.contexts.length} contexts of ${rows.length} flags are over ${limits.batchEvaluationsMax} evaluations; split the batch`,
           );
         }
+        for (const flagId of batch.flagIds ?? []) {
+          if (!environment.flags.has(flagId))
+            unknownFlags.count(environment.environment, flagId, batch.contexts.length);
+        }
         const results = batch.contexts.map((context) => evaluateRow(rows, context, environment, hash));
         return jsonReply(
           200,
@@ -70,14 +76,14 @@ interface Row {
   readonly flag: CompiledFlag | undefined;
 }
 
-function pickFlags(environment: ServingEnvironment, flagIds: readonly string[] | undefined, key: ServingKey): Row[] {
+function pickFlags(environment: ServingEnvironment, flagIds: ReadonlySet<string> | undefined, key: ServingKey): Row[] {
   const rows: Row[] = [];
   if (flagIds === undefined) {
     for (const flag of environment.flags.values())
       if (isVisible(key, flag)) rows.push({ name: `"${flag.flagId}":`, flag });
     return rows;
   }
-  for (const flagId of new Set(flagIds)) {
+  for (const flagId of flagIds) {
     const flag = environment.flags.get(flagId);
     rows.push({ name: `${jsonString(flagId)}:`, flag: flag !== undefined && isVisible(key, flag) ? flag : undefined });
   }
@@ -95,7 +101,8 @@ function evaluateRow(rows: readonly Row[], context: EvaluationContext, scope: Ev
 
 interface Batch {
   readonly contexts: readonly EvaluationContext[];
-  readonly flagIds: readonly string[] | undefined;
+  /** Each once; undefined: all. */
+  readonly flagIds: ReadonlySet<string> | undefined;
 }
 
 function readBatch(call: Call): Batch | Refusal {
@@ -119,7 +126,9 @@ function readBatch(call: Call): Batch | Refusal {
     else read.push(context);
     if (issues.length >= limits.issuesMax) break;
   }
-  return issues.length > 0 ? refuseIssues(issues) : { contexts: read, flagIds: flags };
+  return issues.length > 0
+    ? refuseIssues(issues)
+    : { contexts: read, flagIds: flags === undefined ? undefined : new Set(flags) };
 }
 
 function readContext(

@@ -72,7 +72,7 @@ const listFlags: KeyedHandlers['listFlags'] = (call) => {
 };
 
 /** In order of name: the one that is named, or all that the key may see. */
-function environmentsOf(
+export function environmentsOf(
   call: Call,
   snapshot: ServingSnapshot,
 ): readonly ServingEnvironment[] | ReturnType<typeof invalid> {

@@ -2,6 +2,7 @@
 import type { CompiledFlag } from '../../core/compiled.ts';
 import { type Refusal, refuse } from '../http/refusal.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
+import type { UnknownFlagCounts } from '../unknown-flags.ts';
 
 /** Whether the key may see the flag: a key with tags sees only flags that carry one of them. */
 export function isVisible(key: ServingKey, flag: CompiledFlag): boolean {
@@ -25,4 +26,15 @@ export function findFlag(environment: ServingEnvironment, flagId: string, key: S
     'FLAG_NOT_FOUND',
     `There is no flag ${JSON.stringify(flagId.slice(0, 128))} in ${environment.environment}.`,
   );
+}
+
+/** As findFlag, for an evaluation: a flag that does not exist is counted, one that the key may not see is not. */
+export function findFlagToEvaluate(
+  environment: ServingEnvironment,
+  flagId: string,
+  key: ServingKey,
+  unknownFlags: Pick<UnknownFlagCounts, 'count'>,
+): CompiledFlag | Refusal {
+  if (!environment.flags.has(flagId)) unknownFlags.count(environment.environment, flagId, 1);
+  return findFlag(environment, flagId, key);
 }
