@@ -139,5 +139,6 @@ test('a key sees the names of its environments, and suggestions among its flags'
 
 test('without the primary there is no report', async (t) => {
   const serving = await start(t);
+  serving.unknownReport = undefined;
   t.match(await ask(serving, '/reports/unknown', 'reader'), { status: 503, body: { code: 'STORAGE_UNAVAILABLE' } });
 });

@@ -177,7 +177,7 @@ export async function startServing(
     logged: [],
     failures: [],
     unknown: [],
-    unknownReport: undefined,
+    unknownReport: () => ({ sinceMs: 0, flags: [], otherCount: 0 }),
     onWait: () => {},
     swap(next) {
       serving.snapshot = next;
