@@ -27,6 +27,10 @@ export const errors = {
   KEY_NOT_FOUND: { status: 404, title: 'No such key.' },
   VERSION_MISMATCH: { status: 412, title: 'The document has changed since the version in If-Match.' },
   FLAG_EXISTS: { status: 409, title: 'A flag with this flag_id exists in this environment, perhaps archived.' },
+  SEGMENT_EXISTS: {
+    status: 409,
+    title: 'A segment with this segment_id exists in this environment, perhaps archived.',
+  },
   ENVIRONMENT_EXISTS: { status: 409, title: 'An environment with this name exists.' },
   TYPE_CONFLICT: { status: 409, title: "A flag's type is the same in every environment and never changes." },
   ALLOCATION_FRAGMENTED: {
@@ -34,7 +38,7 @@ export const errors = {
     title: 'The split would have more than 256 ranges; send "reallocate": true for a fresh layout.',
   },
   IN_USE: { status: 409, title: 'Others depend on this; see dependents.' },
-  CYCLE: { status: 409, title: 'The prerequisites would form a cycle.' },
+  CYCLE: { status: 409, title: 'Flags or segments would need each other in a circle.' },
   IDEMPOTENCY_RUNNING: { status: 409, title: 'A request with this Idempotency-Key is still running.' },
   IDEMPOTENCY_MISMATCH: { status: 422, title: 'This Idempotency-Key was used with another request.' },
   CONFIRMATION_REQUIRED: {

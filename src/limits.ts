@@ -103,6 +103,30 @@ const management = {
   ),
 } as const satisfies Record<string, Bound>;
 
+const segments = {
+  segmentsPerEnvironmentMax: bound(
+    10_000,
+    'segments',
+    'Live in one environment. Every worker holds them with their lists.',
+  ),
+  segmentIdsMax: bound(
+    2_000_000,
+    'ids',
+    'In one list of a segment: twice what is measured. Every worker holds them, about 18 bytes for each of 12 characters.',
+  ),
+  memberChangesMax: bound(
+    10_000,
+    'ids',
+    'Added and removed by one POST of members. Longer lists are sent whole by PUT.',
+  ),
+  segmentTailIdsMax: bound(
+    20_000,
+    'ids',
+    'Changed in a list and not packed yet. They travel with each change and are folded at a fifth of it; a write that would pass it waits for that.',
+  ),
+  segmentTailBytesMax: bound(2 * MIB, 'bytes', 'Of those ids as UTF-8.'),
+} as const satisfies Record<string, Bound>;
+
 const keys = {
   keyCharsMin: bound(32, 'characters', 'The one lower bound here: a shorter API key could be guessed.'),
   keyCharsMax: bound(512, 'characters', 'Of an API key as it is sent. Ours have about 60; each unknown one is hashed.'),
@@ -151,6 +175,16 @@ const processes = {
     'Of one worker, unanswered by the primary; past it 503. They are served one after another.',
   ),
   durationMsMax: bound(86_400_000, 'ms', 'Of DRAIN_DELAY_MS and SHUTDOWN_TIMEOUT_MS: a day.'),
+  packingJobsMax: bound(
+    64,
+    'jobs',
+    'Lists of ids that wait to be packed or folded, one after another; past it 503. A million ids take about a second.',
+  ),
+  openedBlobBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    'Of packed ids that the primary keeps open for changes of members: three lists of a million.',
+  ),
   orphanTimeoutMsMax: bound(2_147_483_647, 'ms', 'Of ORPHAN_TIMEOUT_MS: the longest timer there is, 24 days.'),
   allowedOriginsMax: bound(256, 'origins', 'In ALLOWED_ORIGINS.'),
 } as const satisfies Record<string, Bound>;
@@ -261,13 +295,23 @@ const chapters = {
   Requests: requests,
   Evaluations: evaluations,
   'Lists and stores': management,
+  Segments: segments,
   'Keys and rate limits': keys,
   'Flag documents': documents,
   Processes: processes,
   'Logs and metrics': observation,
 } as const satisfies Record<string, Readonly<Record<string, Bound>>>;
 
-const table = { ...requests, ...evaluations, ...management, ...keys, ...documents, ...processes, ...observation };
+const table = {
+  ...requests,
+  ...evaluations,
+  ...management,
+  ...segments,
+  ...keys,
+  ...documents,
+  ...processes,
+  ...observation,
+};
 
 export type LimitName = keyof typeof table;
 

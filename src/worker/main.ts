@@ -12,6 +12,7 @@ import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdWorkerPort } from '../run/port-owner.ts';
 import { ownIdentity } from '../run/process-identity.ts';
 import { openRunDir } from '../run/run-dir.ts';
+import { createReadBlob } from '../snapshot/blob-file.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createHolder } from './holder.ts';
@@ -50,6 +51,7 @@ export async function runWorker(slot: number): Promise<void> {
     now: () => performance.now(),
     warn,
     faultCompileMs: config.faultCompileMs,
+    compile: { readBlob: createReadBlob(runDir.blobs, hashUser), hashUser },
   });
   const limiter = leasedLimiter(link, config.workers);
   link.onLease((lease) => limiter.receive(lease));
