@@ -35,7 +35,11 @@ export function createCompaction(deps: {
   async function work(): Promise<void> {
     for (;;) {
       const [next] = waiting;
-      if (next === undefined || closed) return;
+      if (next === undefined || closed) {
+        // At once, so that nobody adds to a loop that has ended.
+        running = undefined;
+        return;
+      }
       const [mark, address] = next;
       waiting.delete(mark);
       try {
@@ -88,10 +92,9 @@ export function createCompaction(deps: {
 
   return {
     consider(address) {
+      if (closed) return;
       waiting.set(`${address.environment}/${address.segmentId}/${address.list}`, address);
-      running ??= work().finally(() => {
-        running = undefined;
-      });
+      running ??= work();
     },
     async fold(address) {
       const list = await readList(sql, address);

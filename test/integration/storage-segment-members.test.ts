@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'tap';
+import { EMPTY_LIST } from '../../src/core/id-list.ts';
 import type { Command } from '../../src/ipc/messages.ts';
 import type { SegmentItem } from '../../src/snapshot/item.ts';
 import { pruneBlobs } from '../../src/storage/blobs.ts';
@@ -130,6 +131,16 @@ test('folds keep membership, versions and sums, and layers stay few', async (t) 
   t.equal(folded.included.count, model.size);
   t.same(await blobs.idsOf(folded.included), [...model].sort());
   t.equal(folded.document.version, version);
+  const wholes = await sql.query<{ version: string }>(
+    "SELECT version FROM segment_versions WHERE segment_id = 'grown' AND included IS NOT NULL AND blobs <> '{}'",
+  );
+  t.ok(wholes.length > 0, 'a fold to a base is kept with its version');
+  for (const { version: whole } of wholes) {
+    const list = await readListAt(sql, { environment: 'prod', segmentId: 'grown' }, 'included', Number(whole));
+    t.equal((await blobs.idsOf(list ?? EMPTY_LIST)).length, list?.count);
+  }
+  const last = await readListAt(sql, { environment: 'prod', segmentId: 'grown' }, 'included', version);
+  t.same(await blobs.idsOf(last ?? EMPTY_LIST), [...model].sort());
 });
 
 test('every version of a list can be had again', async (t) => {
