@@ -20,6 +20,7 @@ import { createLimiter, type Limiter } from './limiter.ts';
 import { createPrimaryLink } from './primary-link.ts';
 import type { PrimaryLink, SnapshotHolder } from './serving.ts';
 import { createTallies, type Tallies } from './tallies.ts';
+import { createUploads } from './uploads.ts';
 
 type Hello = Extract<ToPrimary, { type: 'hello' }>;
 
@@ -58,6 +59,7 @@ export async function runWorker(slot: number): Promise<void> {
     holder,
     link,
     limiter,
+    uploads: createUploads({ runPath: runDir.path, now: Date.now, warn }),
     tallies,
     logger,
     config,
