@@ -103,6 +103,11 @@ const management = {
   listPageMax: bound(1000, 'items', 'On one page of a list, and the default; next_cursor leads on.'),
   cursorCharsMax: bound(512, 'characters', "Of a list's cursor, which holds the last id of the page before."),
   searchCharsMax: bound(256, 'characters', 'Of q and tag in a list.'),
+  dependentsShownMax: bound(
+    1000,
+    'items',
+    'Named in the dependents of a 409 IN_USE: more than anybody changes by hand. The sentence beside it counts all.',
+  ),
   environmentsMax: bound(256, 'environments', 'In a store. Every snapshot carries all of them.'),
   flagsPerEnvironmentMax: bound(
     50_000,
@@ -244,6 +249,11 @@ const documents: { readonly [Name in keyof typeof documentLimits]: Bound } = {
     'Of prerequisites, direct and indirect, that one evaluation of a flag may need.',
   ),
   segmentDepthMax: document('segmentDepthMax', 'segments', 'In a chain: a segment may name another in its condition.'),
+  segmentEvaluationsMax: document(
+    'segmentEvaluationsMax',
+    'segments',
+    'That one segment asks through its condition, direct and indirect, one asked twice counted twice.',
+  ),
   rulesMax: document('rulesMax', 'rules', 'Of a flag; they are tried in order.'),
   conditionsMax: document(
     'conditionsMax',

@@ -18,6 +18,7 @@ import { createHolder } from './holder.ts';
 import { createHttp, type Http } from './http.ts';
 import { createLimiter, type Limiter } from './limiter.ts';
 import { createPrimaryLink } from './primary-link.ts';
+import { createReadBlob } from './read-blob.ts';
 import type { PrimaryLink, SnapshotHolder } from './serving.ts';
 import { createTallies, type Tallies } from './tallies.ts';
 import { createUploads } from './uploads.ts';
@@ -51,6 +52,7 @@ export async function runWorker(slot: number): Promise<void> {
     now: () => performance.now(),
     warn,
     faultCompileMs: config.faultCompileMs,
+    compile: { readBlob: createReadBlob(runDir.blobs, hashUser), hashUser },
   });
   const limiter = leasedLimiter(link, config.workers);
   link.onLease((lease) => limiter.receive(lease));
