@@ -90,7 +90,11 @@ const evaluations = {
     'evaluations',
     'Contexts times flags in one POST /evaluate: about 10 MB of reply, and 80 to 150 ms of a worker on two busy cores.',
   ),
-  attributesMax: bound(256, 'attributes', 'In one context, counted at the top.'),
+  attributesMax: bound(
+    256,
+    'attributes',
+    'In one context, counted at the top, however they are sent. A list is one; the parameters of a GET that make it count as such.',
+  ),
   attributesBytesMax: bound(
     65_536,
     'bytes',

@@ -14,6 +14,9 @@ export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
  */
 export type RouteEnvironment = 'none' | 'query' | 'body' | 'each';
 
+/** Which member of a body holds attributes; in OFREP's `context` all but targetingKey are. */
+export type AttributesMember = 'attributes' | 'context';
+
 export interface QueryParameter {
   readonly name: string;
   readonly description: string;
@@ -27,6 +30,8 @@ export interface RouteBody {
   readonly mergePatch: boolean;
   /** May be left out altogether; then it is `{}`. */
   readonly optional: boolean;
+  /** An evaluation's, checked by its handler. */
+  readonly attributes?: AttributesMember;
 }
 
 export interface RouteUpload {
@@ -117,7 +122,7 @@ const table = [
     summary: 'Evaluate one flag, attributes in a body',
     environment: 'body',
     query: [environment, minRevision],
-    body: { schema: schemas.EvaluateRequest, mergePatch: false, optional: false },
+    body: { schema: schemas.EvaluateRequest, mergePatch: false, optional: false, attributes: 'attributes' },
     reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
@@ -129,7 +134,7 @@ const table = [
     summary: 'Evaluate many flags for many users at one revision',
     environment: 'body',
     query: [environment, minRevision],
-    body: { schema: schemas.BatchRequest, mergePatch: false, optional: false },
+    body: { schema: schemas.BatchRequest, mergePatch: false, optional: false, attributes: 'attributes' },
     reply: { status: 200, description: 'One object for each context.', schema: schemas.BatchReply },
     problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },

@@ -5,6 +5,7 @@ import type {
   DeltaContent,
   ItemAddress,
   ItemKind,
+  SecretItem,
   SnapshotContent,
   SnapshotHead,
   SnapshotItem,
@@ -78,7 +79,7 @@ export function readSince(sql: Sql, revision: number, onQuarantine: OnQuarantine
   });
 }
 
-const KINDS = ['environment', 'flag', 'key'] as const satisfies readonly ItemKind[];
+const KINDS = ['environment', 'flag', 'key', 'secret'] as const satisfies readonly ItemKind[];
 type StoredKind = (typeof KINDS)[number];
 
 /** For each kind: its live rows, how they are addressed, and what an item needs of them. */
@@ -101,6 +102,11 @@ const SOURCES: Readonly<
     address: 'item.key_id = changed.id',
     columns: `'' AS environment, key_id AS id, revision, tag, key_hash, name, scopes, environments, tags, rate_limit,
       ${timeText('expires_at')} AS expires_at`,
+  },
+  secret: {
+    live: 'stream_secret AS item',
+    address: `changed.id = 'stream'`,
+    columns: `'' AS environment, 'stream' AS id, revision, tag, secret`,
   },
 };
 
@@ -134,20 +140,27 @@ async function toItem(
   row: ItemRow,
   onQuarantine: OnQuarantine,
 ): Promise<SnapshotItem> {
-  const json =
-    kind === 'flag'
-      ? await readableDocument(tx, row as ItemRow & FlagColumns, onQuarantine)
-      : JSON.stringify(
-          kind === 'key' ? keyItem(row as ItemRow & KeyColumns) : environmentItem(row as ItemRow & EnvironmentColumns),
-        );
   return {
     kind,
     environment: row.environment,
     id: row.id,
     revision: Number(row.revision),
     tag: unsigned(row.tag),
-    json,
+    json: await jsonOf(tx, kind, row, onQuarantine),
   };
+}
+
+async function jsonOf(tx: Queryable, kind: StoredKind, row: ItemRow, onQuarantine: OnQuarantine): Promise<string> {
+  switch (kind) {
+    case 'flag':
+      return readableDocument(tx, row as ItemRow & FlagColumns, onQuarantine);
+    case 'key':
+      return JSON.stringify(keyItem(row as ItemRow & KeyColumns));
+    case 'environment':
+      return JSON.stringify(environmentItem(row as ItemRow & EnvironmentColumns));
+    case 'secret':
+      return JSON.stringify({ secret: (row as ItemRow & SecretItem).secret } satisfies SecretItem);
+  }
 }
 
 interface FlagColumns {

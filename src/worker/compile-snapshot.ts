@@ -9,7 +9,7 @@ import { addressOf, mismatch } from '../snapshot/state.ts';
 import { compileSegments, type HeldBlobs, NO_BLOBS } from './compile-segments.ts';
 import type { ReadBlob } from './read-blob.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from './serving.ts';
-import { compileKey } from './serving-key.ts';
+import { compileKey, compileSecret } from './serving-key.ts';
 import { createSlices, type Slices } from './slices.ts';
 
 /** A serving snapshot with what is needed to take the next delta. */
@@ -40,16 +40,17 @@ export async function compileSnapshot(envelope: Envelope, deps: CompileDeps): Pr
   const flags = new Map<string, CompiledFlag[]>();
   const segmentItems: SnapshotItem[] = [];
   const keysById = new Map<string, ServingKey>();
+  let streamSecret: Uint8Array | undefined;
   for (const item of envelope.puts) {
     toggle(sums, item.kind, item.tag);
     tags.set(addressOf(item), item.tag);
     if (item.kind === 'environment') environmentJson.set(item.id, item.json);
     else if (item.kind === 'flag') listOf(flags, item.environment).push(compileFlag(item.json, item));
     else if (item.kind === 'segment') segmentItems.push(item);
-    else {
+    else if (item.kind === 'key') {
       const key = compileKey(item.json);
       if (key !== undefined) keysById.set(item.id, key);
-    }
+    } else if (item.kind === 'secret') streamSecret = compileSecret(item.json);
     await slices.pause();
   }
   const wrong = mismatch(sums, envelope.head);
@@ -76,7 +77,8 @@ export async function compileSnapshot(envelope: Envelope, deps: CompileDeps): Pr
   }
   const keysByHash = new Map([...keysById.values()].map((key) => [key.keyHash, key]));
   const { epoch, revision } = envelope.head;
-  return { ok: true, held: { serving: { epoch, revision, environments, keysByHash }, sums, tags, keysById, blobs } };
+  const serving = { epoch, revision, environments, keysByHash, streamSecret };
+  return { ok: true, held: { serving, sums, tags, keysById, blobs } };
 }
 
 /** What a delta says of one environment. */
@@ -93,6 +95,7 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope, deps:
   const puts: SnapshotItem[] = [];
   const environmentDeltas = new Map<string, EnvironmentDelta>();
   const keys = new Map<string, ServingKey | undefined>();
+  let { streamSecret } = base.serving;
   for (const put of envelope.puts) {
     puts.push(put);
     toggleOut(sums, base.tags, put);
@@ -101,6 +104,7 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope, deps:
     else if (put.kind === 'flag')
       deltaOf(environmentDeltas, put.environment).flags.set(put.id, compileFlag(put.json, put));
     else if (put.kind === 'key') keys.set(put.id, compileKey(put.json));
+    else if (put.kind === 'secret') streamSecret = compileSecret(put.json);
     await slices.pause();
   }
   const removes = [...envelope.removes];
@@ -110,7 +114,8 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope, deps:
     else if (remove.kind === 'flag') deltaOf(environmentDeltas, remove.environment).flags.set(remove.id, undefined);
     else if (remove.kind === 'segment')
       deltaOf(environmentDeltas, remove.environment).segments.set(remove.id, undefined);
-    else keys.set(remove.id, undefined);
+    else if (remove.kind === 'key') keys.set(remove.id, undefined);
+    else if (remove.kind === 'secret') streamSecret = undefined;
   }
   const wrong = mismatch(sums, envelope.head);
   if (wrong !== undefined) return { ok: false, reason: wrong };
@@ -127,7 +132,8 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope, deps:
   // From here on nothing can fail: the tags move on to the new snapshot.
   for (const remove of removes) base.tags.delete(addressOf(remove));
   for (const put of puts) base.tags.set(addressOf(put), put.tag);
-  const serving = { epoch: envelope.head.epoch, revision: envelope.head.revision, environments, keysByHash };
+  const { epoch, revision } = envelope.head;
+  const serving = { epoch, revision, environments, keysByHash, streamSecret };
   return { ok: true, held: { serving, sums, tags: base.tags, keysById: base.keysById, blobs } };
 }
 

@@ -40,6 +40,7 @@ export function createHolder(deps: {
   let awaitsWhole = false;
   let queue: Promise<void> = Promise.resolve();
   const waiters = new Set<{ revision: number; done: (reached: boolean) => void }>();
+  const swapListeners: (() => void)[] = [];
   let firstServed: () => void = () => {};
   const first = new Promise<void>((resolve) => {
     firstServed = resolve;
@@ -63,6 +64,7 @@ export function createHolder(deps: {
     ack(held.serving);
     firstServed();
     for (const waiter of waiters) if (held.serving.revision >= waiter.revision) waiter.done(true);
+    for (const tell of swapListeners) tell();
   }
 
   function ack({ epoch, revision }: ServingSnapshot): void {
@@ -119,6 +121,7 @@ export function createHolder(deps: {
       }
       queue = queue.then(() => take(message));
     },
+    onSwap: (tell) => void swapListeners.push(tell),
     waitFor(revision, timeoutMs) {
       if (held !== undefined && held.serving.revision >= revision) return Promise.resolve(true);
       deps.send({ type: 'want', revision });

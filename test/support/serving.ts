@@ -125,7 +125,13 @@ export function makeSnapshot(
       ),
     });
   }
-  return { epoch: 'e1', revision, environments, keysByHash: new Map(keys.map((key) => [key.keyHash, key])) };
+  return {
+    epoch: 'e1',
+    revision,
+    environments,
+    keysByHash: new Map(keys.map((key) => [key.keyHash, key])),
+    streamSecret: Buffer.alloc(32, 7),
+  };
 }
 
 /** What a test can turn while the service runs. */
@@ -158,6 +164,7 @@ export async function startServing(
   allowedOrigins: readonly string[] = [],
 ): Promise<Serving> {
   const waiters = new Set<{ readonly revision: number; readonly done: (reached: boolean) => void }>();
+  const swapListeners: (() => void)[] = [];
   const holder: SnapshotHolder = {
     get current() {
       return serving.snapshot;
@@ -178,6 +185,7 @@ export async function startServing(
         waiters.add(waiter);
         serving.onWait(revision);
       }),
+    onSwap: (tell) => void swapListeners.push(tell),
   };
   const limiter: HttpDeps['limiter'] = {
     tryTake: (key) => (key.rateLimit === 0 ? ADMITTED : serving.verdict),
@@ -233,6 +241,7 @@ export async function startServing(
     swap(next) {
       serving.snapshot = next;
       for (const waiter of [...waiters]) if (next.revision >= waiter.revision) waiter.done(true);
+      for (const tell of swapListeners) tell();
     },
   };
   return serving;

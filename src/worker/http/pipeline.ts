@@ -10,7 +10,7 @@ import { SPENT, WAIT } from '../limiter.ts';
 import type { ServingKey, ServingSnapshot, SnapshotHolder } from '../serving.ts';
 import type { Exchange, HeldExchange } from '../transport/transport.ts';
 import type { Uploads } from '../uploads.ts';
-import { checkMediaType, readJson } from './body.ts';
+import { checkMediaType, readEvaluationJson, readJson } from './body.ts';
 import type {
   Answer,
   Call,
@@ -247,9 +247,10 @@ async function readBytes(request: RawRequest, route: Route, held: HeldExchange):
 function readBody(route: Route, bytes: Uint8Array): { readonly value: unknown } | Refusal {
   if (route.body === undefined) return { value: undefined };
   if (bytes.byteLength === 0 && route.body.optional) return { value: {} };
-  const body = readJson(bytes);
   // Evaluations check theirs by hand.
-  if (isRefusal(body) || route.group === 'evaluation') return body;
+  if (route.body.attributes !== undefined) return readEvaluationJson(bytes, route.body.attributes);
+  const body = readJson(bytes);
+  if (isRefusal(body)) return body;
   const issues = findIssues(route.body.schema, body.value);
   return issues.length > 0 ? refuseIssues(issues) : body;
 }
