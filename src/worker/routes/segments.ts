@@ -1,9 +1,10 @@
 // The segments as documents: read from the snapshot, changed by commands. Their lists are in segment-members.ts.
 import type { CompiledSegment } from '../../core/compiled.ts';
+import { createSegment } from '../../core/parse-segment.ts';
 import type { IfMatch, SegmentList } from '../../ipc/messages.ts';
 import type { Call, KeyedHandlers } from '../http/call.ts';
 import { matchesNone } from '../http/conditions.ts';
-import { isRefusal, type Refusal } from '../http/refusal.ts';
+import { isRefusal, type Refusal, refuseIssues } from '../http/refusal.ts';
 import { emptyReply, jsonReply, type Reply } from '../http/reply.ts';
 import type { ServingSnapshot } from '../serving.ts';
 import type { RunCommand } from './commands.ts';
@@ -40,8 +41,12 @@ export function createSegmentHandlers(run: RunCommand): SegmentHandlers {
       const found = readSegment(call, snapshot);
       return isRefusal(found) || 'status' in found ? found : jsonReply(200, found.segment.json, [['ETag', found.tag]]);
     },
-    createSegment: (call) => () =>
-      run(call, { type: 'segment.create', environment: call.environment, body: call.body }),
+    createSegment: (call) => {
+      // Judged here too: what is malformed is told before the environment in a body, and with the primary away.
+      const parsed = createSegment(call.body, call.environment);
+      if (!parsed.ok && parsed.code === 'INVALID_REQUEST') return refuseIssues(parsed.issues);
+      return () => run(call, { type: 'segment.create', environment: call.environment, body: call.body });
+    },
     replaceSegment: (call) => () => run(call, { type: 'segment.replace', ...addressed(call), body: call.body }),
     patchSegment: (call) => () => run(call, { type: 'segment.patch', ...addressed(call), body: call.body }),
     archiveSegment: (call) => () => run(call, { type: 'segment.archive', ...addressed(call) }),
