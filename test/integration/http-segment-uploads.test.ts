@@ -19,7 +19,7 @@ import {
   start,
   turn,
   WRITE,
-} from './fixtures/segments.ts';
+} from './fixtures/serving-segments.ts';
 
 test('a list is replaced by a file that the command names', async (t) => {
   const serving = await start(t);
