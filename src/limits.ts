@@ -192,6 +192,16 @@ const processes = {
     'Of one worker, unanswered by the primary; past it 503. They are served one after another.',
   ),
   durationMsMax: bound(86_400_000, 'ms', 'Of DRAIN_DELAY_MS and SHUTDOWN_TIMEOUT_MS: a day.'),
+  packingJobsMax: bound(
+    64,
+    'jobs',
+    'Lists of ids that wait to be packed or folded, one after another; past it 503. A million ids take about a second.',
+  ),
+  openedBlobBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    'Of packed ids that the primary keeps open for changes of members: three lists of a million.',
+  ),
   orphanTimeoutMsMax: bound(2_147_483_647, 'ms', 'Of ORPHAN_TIMEOUT_MS: the longest timer there is, 24 days.'),
   allowedOriginsMax: bound(256, 'origins', 'In ALLOWED_ORIGINS.'),
 } as const satisfies Record<string, Bound>;

@@ -3,9 +3,9 @@
 import { blobsOf, compileSegment, quarantineSegment, readSegmentItem } from '../core/compile-segment.ts';
 import type { CompiledSegment, HashUser } from '../core/compiled.ts';
 import type { PackedIds } from '../core/packed-ids.ts';
+import type { ReadBlob } from '../snapshot/blob-file.ts';
 import type { ItemAddress, SnapshotItem } from '../snapshot/item.ts';
 import { addressOf } from '../snapshot/state.ts';
-import type { ReadBlob } from './read-blob.ts';
 import type { Slices } from './slices.ts';
 
 /** The opened blobs of a snapshot, and who names them. */

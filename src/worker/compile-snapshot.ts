@@ -2,12 +2,12 @@
 // everything, a delta only what changed; both in slices. The result is swapped in by the holder.
 import { compileFlag } from '../core/compile.ts';
 import type { CompiledFlag, CompiledSegment, HashUser } from '../core/compiled.ts';
+import type { ReadBlob } from '../snapshot/blob-file.ts';
 import { type Sums, toggle } from '../snapshot/checksum.ts';
 import type { Envelope } from '../snapshot/encoding.ts';
 import type { ItemAddress, SnapshotItem } from '../snapshot/item.ts';
 import { addressOf, mismatch } from '../snapshot/state.ts';
 import { compileSegments, type HeldBlobs, NO_BLOBS } from './compile-segments.ts';
-import type { ReadBlob } from './read-blob.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from './serving.ts';
 import { compileKey, compileSecret } from './serving-key.ts';
 import { createSlices, type Slices } from './slices.ts';

@@ -1,11 +1,11 @@
-// Reads packed ids from the files that the primary laid down. It does so in small bites, so that requests go on between
-// them, and believes nothing that does not have the length and the SHA-256 that the snapshot states.
+// Reads packed ids from the files in DATA_DIR/run/blobs. It does so in small bites, so that requests go on between them,
+// and believes nothing that does not have the length and the SHA-256 by which the snapshot names it.
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HashUser } from '../core/compiled.ts';
 import { openPackedIds, type PackedIds } from '../core/packed-ids.ts';
-import type { BlobRef } from '../snapshot/item.ts';
+import type { BlobRef } from './item.ts';
 
 /** Rejects when there is no such file, or when it is another one. */
 export type ReadBlob = (ref: BlobRef) => Promise<PackedIds>;
