@@ -61,7 +61,7 @@ export async function runWorker(slot: number): Promise<void> {
     holder,
     link,
     limiter,
-    uploads: createUploads({ runPath: runDir.path, now: Date.now, warn }),
+    uploads: createUploads({ folder: runDir.uploads, warn }),
     tallies,
     logger,
     config,

@@ -1,12 +1,9 @@
 // Files that clients send, on their way to the primary: received into DATA_DIR/run/uploads, named in a command, removed
 // when it is answered. They never stand whole in memory.
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { limits } from '../limits.ts';
-
-/** A file this old belongs to no request any more: its worker was killed. */
-const ABANDONED_MS = 3_600_000;
 
 export interface Upload {
   /** Of the file below DATA_DIR/run/uploads. */
@@ -26,40 +23,22 @@ export interface Uploads {
   begin(): Promise<Upload | undefined>;
 }
 
-/** `runPath`: DATA_DIR/run. Removes what a worker that was killed has left there long ago. */
+/** `folder`: DATA_DIR/run/uploads. What a killed worker leaves there the primary takes away. */
 export function createUploads(deps: {
-  readonly runPath: string;
-  readonly now: () => number;
+  readonly folder: string;
   readonly warn: (fields: object, message: string) => void;
 }): Uploads {
-  const folder = join(deps.runPath, 'uploads');
   let inFlight = 0;
-  let ready: Promise<void> | undefined;
 
   function told(error: unknown): never {
     deps.warn({ err: error }, 'an uploaded file could not be written');
     throw error;
   }
 
-  async function prepare(): Promise<void> {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const oldest = deps.now() - ABANDONED_MS;
-    for (const name of await readdir(folder)) {
-      const path = join(folder, name);
-      // Another worker may be just as quick.
-      const found = await stat(path).catch(() => undefined);
-      if (found !== undefined && found.mtimeMs < oldest) await rm(path, { force: true });
-    }
-  }
-
   async function create(): Promise<Upload> {
-    ready ??= prepare();
-    await ready.catch((error: unknown) => {
-      ready = undefined;
-      throw error;
-    });
+    await mkdir(deps.folder, { recursive: true, mode: 0o700 });
     const name = randomBytes(16).toString('hex');
-    const path = join(folder, name);
+    const path = join(deps.folder, name);
     const file = await open(path, 'wx', 0o600);
     return makeUpload(name, path, file, () => {
       inFlight -= 1;

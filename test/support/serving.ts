@@ -195,8 +195,7 @@ export async function startServing(
   const runPath = mkdtempSync(join(tmpdir(), 'burgee-run-'));
   const http = createHttp({
     uploads: createUploads({
-      runPath,
-      now: Date.now,
+      folder: join(runPath, 'uploads'),
       warn: (_fields, message) => void serving.failures.push(message),
     }),
     holder,
