@@ -26,6 +26,23 @@ const requests = {
     'bytes',
     'Declared, of a body that is refused: past it the connection is cut, so that the rest is not read for nothing.',
   ),
+  uploadBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    "Of a segment's list as a text file: its largest number of ids at 32 bytes each. It goes to disk as it comes.",
+  ),
+  uploadUnreadBytesMax: bound(
+    262_144,
+    'bytes',
+    'Of an upload that are in memory because the disk is slower than its client, who then has to wait.',
+  ),
+  uploadsInFlightMax: bound(
+    4,
+    'files',
+    'Received by one worker or waiting for its command at once; past it 503. They are on disk, and each is packed by the primary.',
+  ),
+  uploadMsMax: bound(600_000, 'ms', 'For an upload to arrive: 64 MiB at 1 Mbit/s take 537 s.'),
+  downloadChunkChars: bound(65_536, 'characters', "Of a segment's list that are made at once while it is sent."),
   streamUnsentBytesMax: bound(
     MIB,
     'bytes',

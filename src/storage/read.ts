@@ -19,7 +19,13 @@ import { timeText, unsigned } from './write.ts';
  * Rows made into items before the loop gets a turn: parsing a document costs some tens of microseconds, a segment's
  * lists up to a millisecond.
  */
-const ROWS_PER_TURN: Readonly<Record<ItemKind, number>> = { environment: 200, flag: 200, segment: 10, key: 200, secret: 1 };
+const ROWS_PER_TURN: Readonly<Record<ItemKind, number>> = {
+  environment: 200,
+  flag: 200,
+  segment: 10,
+  key: 200,
+  secret: 1,
+};
 /** How far back a readable version is looked for. */
 const VERSIONS_BACK_MAX = 100;
 

@@ -47,11 +47,10 @@ export async function compileSnapshot(envelope: Envelope, deps: CompileDeps): Pr
     if (item.kind === 'environment') environmentJson.set(item.id, item.json);
     else if (item.kind === 'flag') listOf(flags, item.environment).push(compileFlag(item.json, item));
     else if (item.kind === 'segment') segmentItems.push(item);
-    else if (item.kind === 'secret') streamSecret = compileSecret(item.json);
-    else {
+    else if (item.kind === 'key') {
       const key = compileKey(item.json);
       if (key !== undefined) keysById.set(item.id, key);
-    }
+    } else if (item.kind === 'secret') streamSecret = compileSecret(item.json);
     await slices.pause();
   }
   const wrong = mismatch(sums, envelope.head);
@@ -78,10 +77,8 @@ export async function compileSnapshot(envelope: Envelope, deps: CompileDeps): Pr
   }
   const keysByHash = new Map([...keysById.values()].map((key) => [key.keyHash, key]));
   const { epoch, revision } = envelope.head;
-  return {
-    ok: true,
-    held: { serving: { epoch, revision, environments, keysByHash, streamSecret }, sums, tags, keysById, blobs },
-  };
+  const serving = { epoch, revision, environments, keysByHash, streamSecret };
+  return { ok: true, held: { serving, sums, tags, keysById, blobs } };
 }
 
 /** What a delta says of one environment. */
@@ -118,7 +115,7 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope, deps:
     else if (remove.kind === 'segment')
       deltaOf(environmentDeltas, remove.environment).segments.set(remove.id, undefined);
     else if (remove.kind === 'key') keys.set(remove.id, undefined);
-    else streamSecret = undefined;
+    else if (remove.kind === 'secret') streamSecret = undefined;
   }
   const wrong = mismatch(sums, envelope.head);
   if (wrong !== undefined) return { ok: false, reason: wrong };

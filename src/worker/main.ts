@@ -21,6 +21,7 @@ import { createLimiter, type Limiter } from './limiter.ts';
 import { createPrimaryLink } from './primary-link.ts';
 import type { PrimaryLink, SnapshotHolder } from './serving.ts';
 import { createTallies, type Tallies } from './tallies.ts';
+import { createUploads } from './uploads.ts';
 
 type Hello = Extract<ToPrimary, { type: 'hello' }>;
 
@@ -60,6 +61,7 @@ export async function runWorker(slot: number): Promise<void> {
     holder,
     link,
     limiter,
+    uploads: createUploads({ folder: runDir.uploads, warn }),
     tallies,
     logger,
     config,
