@@ -1,7 +1,8 @@
 // Every route, once: the router, the OpenAPI document, the metrics' labels and the table of scopes are made from this.
 import type { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
-import { limits } from '../limits.ts';
+import { ofrepRoutes } from './ofrep-routes.ts';
+import { documentBody, environment, evaluation, minRevision, page, reading, V1, writing } from './route-parts.ts';
 import * as schemas from './schemas.ts';
 
 export type RouteScope = 'evaluate' | 'read' | 'write' | 'admin';
@@ -9,9 +10,10 @@ export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /**
  * Where a route's environment comes from. `none`: it has none. `query`: the query, else the key. `body`: the query,
- * else the body, else the key. `each`: the query, where `*` means all that the key may see, else the key.
+ * else the body, else the key. `each`: the query, where `*` means all that the key may see, else the key. `header`: the
+ * query, else X-Flags-Environment, else the body, else the key.
  */
-export type RouteEnvironment = 'none' | 'query' | 'body' | 'each';
+export type RouteEnvironment = 'none' | 'query' | 'body' | 'each' | 'header';
 
 export interface QueryParameter {
   readonly name: string;
@@ -35,7 +37,7 @@ export interface RouteSpec {
   readonly alias?: string;
   readonly operationId: string;
   readonly summary: string;
-  readonly group: 'evaluation' | 'flags' | 'environments' | 'keys' | 'service';
+  readonly group: 'evaluation' | 'ofrep' | 'flags' | 'environments' | 'keys' | 'service';
   /** undefined: no key is asked for. */
   readonly scope: RouteScope | undefined;
   readonly environment: RouteEnvironment;
@@ -58,31 +60,6 @@ export interface RouteSpec {
   readonly problems: readonly ErrorCode[];
 }
 
-const V1 = '/api/v1';
-
-const environment: QueryParameter = {
-  name: 'environment',
-  description: "Else the body's, else the only one of the key, else prod.",
-  example: 'prod',
-};
-const minRevision: QueryParameter = {
-  name: 'min_revision',
-  description: 'Wait up to 1 s until this revision is served; also as X-Flags-Min-Revision.',
-  integer: { minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
-};
-const page: readonly QueryParameter[] = [
-  { name: 'cursor', description: 'next_cursor of the page before.' },
-  {
-    name: 'limit',
-    description: 'How many at most.',
-    integer: { minimum: 1, maximum: limits.listPageMax, default: limits.listPageMax },
-  },
-];
-
-/** Fields that most routes share, so that an entry shows what is its own. */
-const evaluation = { group: 'evaluation', scope: 'evaluate', snapshot: true, write: false } as const;
-const reading = { scope: 'read', snapshot: true, write: false } as const;
-const writing = { scope: 'write', snapshot: false, write: true } as const;
 /** Archive and restore: all that a body could say is the environment. */
 const archiving = {
   ...writing,
@@ -103,7 +80,6 @@ const open = {
   problems: [],
 } as const;
 
-const flagBody = (schema: z.ZodType, mergePatch = false): RouteBody => ({ schema, mergePatch, optional: false });
 const storing = ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'VERSION_MISMATCH'] as const;
 
 const table = [
@@ -147,6 +123,7 @@ const table = [
     reply: { status: 200, description: 'One object for each context.', schema: schemas.BatchReply },
     problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
+  ...ofrepRoutes,
   {
     ...reading,
     method: 'GET',
@@ -176,7 +153,7 @@ const table = [
     group: 'flags',
     environment: 'body',
     query: [environment],
-    body: flagBody(schemas.FlagCreate),
+    body: documentBody(schemas.FlagCreate),
     reply: { status: 201, description: 'Made; Location and ETag name it.', schema: schemas.Flag },
     problems: ['ENVIRONMENT_NOT_FOUND', 'FLAG_EXISTS', 'TYPE_CONFLICT'],
   },
@@ -204,7 +181,7 @@ const table = [
     environment: 'body',
     query: [environment],
     ifMatch: true,
-    body: flagBody(schemas.FlagReplace),
+    body: documentBody(schemas.FlagReplace),
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
     problems: [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED'],
   },
@@ -219,7 +196,7 @@ const table = [
     environment: 'body',
     query: [environment],
     ifMatch: true,
-    body: flagBody(schemas.FlagPatch, true),
+    body: documentBody(schemas.FlagPatch, true),
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
     problems: [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED'],
   },

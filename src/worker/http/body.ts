@@ -40,8 +40,8 @@ export function readJson(bytes: Uint8Array): { readonly value: unknown } | Refus
   }
 }
 
-/** Counts open brackets outside of strings; all bytes that matter are ASCII, which no UTF-8 sequence contains. */
-function isTooDeep(bytes: Uint8Array): boolean {
+/** Whether a body nests past the limit. Counts open brackets outside of strings; all bytes that matter are ASCII, which no UTF-8 sequence contains. */
+export function isTooDeep(bytes: Uint8Array): boolean {
   let depth = 0;
   let inString = false;
   for (let i = 0; i < bytes.length; i += 1) {

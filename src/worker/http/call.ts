@@ -4,7 +4,7 @@ import type { IfMatch } from '../../ipc/messages.ts';
 import type { ServingKey, ServingSnapshot } from '../serving.ts';
 import type { Query } from './query.ts';
 import type { Refusal } from './refusal.ts';
-import type { Reply } from './reply.ts';
+import type { Reply, StreamedReply } from './reply.ts';
 import type { RawRequest } from './request.ts';
 
 /** A request that was let in: its key has the scope, its body the schema, its environment is within the key's. */
@@ -41,7 +41,7 @@ export interface OpenCall {
   readonly parameters: readonly string[];
   readonly key: ServingKey | undefined;
 }
-export type OpenHandler = (call: OpenCall) => Answer | Promise<Answer>;
+export type OpenHandler = (call: OpenCall) => Answer | StreamedReply | Promise<Answer | StreamedReply>;
 
 export type OpenOperationId =
   | 'home'
@@ -52,7 +52,8 @@ export type OpenOperationId =
   | 'version'
   | 'openapi'
   | 'docs'
-  | 'docsFile';
+  | 'docsFile'
+  | 'ofrepStream';
 export type KeyedOperationId = Exclude<OperationId, OpenOperationId>;
 /** One handler for each route of the table: a route without one does not compile. */
 export type KeyedHandlers = { readonly [Id in KeyedOperationId]: KeyedHandler };
