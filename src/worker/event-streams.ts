@@ -9,11 +9,8 @@ import type { ReplyStream } from './transport/transport.ts';
 
 /** Changes within this time are told as one: a client that hears of them asks for all its flags again. */
 const COALESCE_MS = 50;
-/**
- * The server library cuts a reply that nothing was written to for ten seconds, and proxies usually one that was silent
- * for a minute.
- */
-const HEARTBEAT_MS = 5000;
+/** Proxies cut a reply that was silent for long (nginx after 60 s), and a client that left without a word is found so. */
+const HEARTBEAT_MS = 15_000;
 /** How long a client waits before it comes back: spread, because all of a worker's clients lose it at once. */
 const RETRY_MS_MIN = 1000;
 const RETRY_MS_SPREAD = 4000;
