@@ -62,7 +62,8 @@ export function createEventStreams(deps: {
     const slices = createSlices();
     for (const client of clients) {
       tell(client);
-      await slices.pause();
+      const pause = slices.pause();
+      if (pause !== undefined) await pause;
     }
     working = false;
     if (dirty) mark();
@@ -89,11 +90,13 @@ export function createEventStreams(deps: {
 
   function beat(): void {
     for (const client of clients) {
-      // Expiry is nobody's event, and is looked for here.
-      tell(client);
-      // One that did not take the last beat is gone, or too slow to be told anything in time.
+      // One that has not taken what it was sent by now is gone, or too slow to be told anything in time.
       if (client.blocked) client.reply.close();
-      else if (clients.has(client)) send(client, ': still here\n\n');
+      else {
+        // That a key expires is nobody's event, and is looked for here.
+        tell(client);
+        if (clients.has(client) && !client.blocked) send(client, ': still here\n\n');
+      }
     }
   }
 
