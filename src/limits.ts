@@ -206,6 +206,24 @@ const processes = {
   allowedOriginsMax: bound(256, 'origins', 'In ALLOWED_ORIGINS.'),
 } as const satisfies Record<string, Bound>;
 
+const eventStreams = {
+  streamsMax: bound(
+    20_000,
+    'streams',
+    'Of server-sent events, open on one worker: each costs about 2 KB. Past it 503.',
+  ),
+  streamsPerKeyMax: bound(
+    10_000,
+    'streams',
+    "Of one key on one worker, so that one key cannot take them all. A web page's key is the same for all its readers.",
+  ),
+  streamTokenCharsMax: bound(
+    1024,
+    'characters',
+    "Of the token in a stream's address. A key_id too long for it gets no address, and its clients poll.",
+  ),
+} as const satisfies Record<string, Bound>;
+
 const observation = {
   logBacklogBytesMax: bound(
     MIB,
@@ -315,6 +333,7 @@ const chapters = {
   Segments: segments,
   'Keys and rate limits': keys,
   'Flag documents': documents,
+  'Event streams': eventStreams,
   Processes: processes,
   'Logs and metrics': observation,
 } as const satisfies Record<string, Readonly<Record<string, Bound>>>;
@@ -326,6 +345,7 @@ const table = {
   ...segments,
   ...keys,
   ...documents,
+  ...eventStreams,
   ...processes,
   ...observation,
 };

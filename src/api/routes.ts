@@ -1,6 +1,7 @@
 // Every route, once: the router, the OpenAPI document, the metrics' labels and the table of scopes are made from this.
 import type { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
+import { ofrepRoutes } from './ofrep-routes.ts';
 import { documentBody, environment, evaluation, minRevision, page, reading, V1, writing } from './route-parts.ts';
 import * as schemas from './schemas.ts';
 import { segmentRoutes } from './segment-routes.ts';
@@ -10,9 +11,10 @@ export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /**
  * Where a route's environment comes from. `none`: it has none. `query`: the query, else the key. `body`: the query,
- * else the body, else the key. `each`: the query, where `*` means all that the key may see, else the key.
+ * else the body, else the key. `each`: the query, where `*` means all that the key may see, else the key. `header`: the
+ * query, else X-Flags-Environment, else the body, else the key.
  */
-export type RouteEnvironment = 'none' | 'query' | 'body' | 'each';
+export type RouteEnvironment = 'none' | 'query' | 'body' | 'each' | 'header';
 
 /** Which member of a body holds attributes; in OFREP's `context` all but targetingKey are. */
 export type AttributesMember = 'attributes' | 'context';
@@ -48,7 +50,7 @@ export interface RouteSpec {
   readonly alias?: string;
   readonly operationId: string;
   readonly summary: string;
-  readonly group: 'evaluation' | 'flags' | 'segments' | 'environments' | 'keys' | 'service';
+  readonly group: 'evaluation' | 'ofrep' | 'flags' | 'segments' | 'environments' | 'keys' | 'service';
   /** undefined: no key is asked for. */
   readonly scope: RouteScope | undefined;
   readonly environment: RouteEnvironment;
@@ -138,6 +140,7 @@ const table = [
     reply: { status: 200, description: 'One object for each context.', schema: schemas.BatchReply },
     problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
+  ...ofrepRoutes,
   {
     ...reading,
     method: 'GET',
