@@ -26,6 +26,23 @@ const requests = {
     'bytes',
     'Declared, of a body that is refused: past it the connection is cut, so that the rest is not read for nothing.',
   ),
+  uploadBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    "Of a segment's list as a text file: its largest number of ids at 32 bytes each. It goes to disk as it comes.",
+  ),
+  uploadUnreadBytesMax: bound(
+    262_144,
+    'bytes',
+    'Of an upload that are in memory because the disk is slower than its client, who then has to wait.',
+  ),
+  uploadsInFlightMax: bound(
+    4,
+    'files',
+    'Received by one worker or waiting for its command at once; past it 503. They are on disk, and each is packed by the primary.',
+  ),
+  uploadMsMax: bound(600_000, 'ms', 'For an upload to arrive: 64 MiB at 1 Mbit/s take 537 s.'),
+  downloadChunkChars: bound(65_536, 'characters', "Of a segment's list that are made at once while it is sent."),
   streamUnsentBytesMax: bound(
     MIB,
     'bytes',
@@ -107,6 +124,30 @@ const management = {
   ),
 } as const satisfies Record<string, Bound>;
 
+const segments = {
+  segmentsPerEnvironmentMax: bound(
+    10_000,
+    'segments',
+    'Live in one environment. Every worker holds them with their lists.',
+  ),
+  segmentIdsMax: bound(
+    2_000_000,
+    'ids',
+    'In one list of a segment: twice what is measured. Every worker holds them, about 18 bytes for each of 12 characters.',
+  ),
+  memberChangesMax: bound(
+    10_000,
+    'ids',
+    'Added and removed by one POST of members. Longer lists are sent whole by PUT.',
+  ),
+  segmentTailIdsMax: bound(
+    20_000,
+    'ids',
+    'Changed in a list and not packed yet. They travel with each change and are folded at a fifth of it; a write that would pass it waits for that.',
+  ),
+  segmentTailBytesMax: bound(2 * MIB, 'bytes', 'Of those ids as UTF-8.'),
+} as const satisfies Record<string, Bound>;
+
 const keys = {
   keyCharsMin: bound(32, 'characters', 'The one lower bound here: a shorter API key could be guessed.'),
   keyCharsMax: bound(512, 'characters', 'Of an API key as it is sent. Ours have about 60; each unknown one is hashed.'),
@@ -155,8 +196,36 @@ const processes = {
     'Of one worker, unanswered by the primary; past it 503. They are served one after another.',
   ),
   durationMsMax: bound(86_400_000, 'ms', 'Of DRAIN_DELAY_MS and SHUTDOWN_TIMEOUT_MS: a day.'),
+  packingJobsMax: bound(
+    64,
+    'jobs',
+    'Lists of ids that wait to be packed or folded, one after another; past it 503. A million ids take about a second.',
+  ),
+  openedBlobBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    'Of packed ids that the primary keeps open for changes of members: three lists of a million.',
+  ),
   orphanTimeoutMsMax: bound(2_147_483_647, 'ms', 'Of ORPHAN_TIMEOUT_MS: the longest timer there is, 24 days.'),
   allowedOriginsMax: bound(256, 'origins', 'In ALLOWED_ORIGINS.'),
+} as const satisfies Record<string, Bound>;
+
+const eventStreams = {
+  streamsMax: bound(
+    20_000,
+    'streams',
+    'Of server-sent events, open on one worker: each costs about 2 KB. Past it 503.',
+  ),
+  streamsPerKeyMax: bound(
+    10_000,
+    'streams',
+    "Of one key on one worker, so that one key cannot take them all. A web page's key is the same for all its readers.",
+  ),
+  streamTokenCharsMax: bound(
+    1024,
+    'characters',
+    "Of the token in a stream's address. A key_id too long for it gets no address, and its clients poll.",
+  ),
 } as const satisfies Record<string, Bound>;
 
 const observation = {
@@ -250,6 +319,11 @@ const documents: { readonly [Name in keyof typeof documentLimits]: Bound } = {
     'evaluations',
     'Of prerequisites, direct and indirect, that one evaluation of a flag may need.',
   ),
+  conditionEvaluationsMax: document(
+    'conditionEvaluationsMax',
+    'conditions',
+    'Looked at in one evaluation, those of its prerequisites and segments included; past it the answer is QUARANTINED.',
+  ),
   segmentDepthMax: document('segmentDepthMax', 'segments', 'In a chain: a segment may name another in its condition.'),
   segmentEvaluationsMax: document(
     'segmentEvaluationsMax',
@@ -276,13 +350,25 @@ const chapters = {
   Requests: requests,
   Evaluations: evaluations,
   'Lists and stores': management,
+  Segments: segments,
   'Keys and rate limits': keys,
   'Flag documents': documents,
+  'Event streams': eventStreams,
   Processes: processes,
   'Logs and metrics': observation,
 } as const satisfies Record<string, Readonly<Record<string, Bound>>>;
 
-const table = { ...requests, ...evaluations, ...management, ...keys, ...documents, ...processes, ...observation };
+const table = {
+  ...requests,
+  ...evaluations,
+  ...management,
+  ...segments,
+  ...keys,
+  ...documents,
+  ...eventStreams,
+  ...processes,
+  ...observation,
+};
 
 export type LimitName = keyof typeof table;
 

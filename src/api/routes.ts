@@ -1,18 +1,21 @@
 // Every route, once: the router, the OpenAPI document, the metrics' labels and the table of scopes are made from this.
 import type { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
+import { ofrepRoutes } from './ofrep-routes.ts';
 import { reportRoutes } from './report-routes.ts';
 import { documentBody, environment, evaluation, minRevision, page, reading, V1, writing } from './route-parts.ts';
 import * as schemas from './schemas.ts';
+import { segmentRoutes } from './segment-routes.ts';
 
 export type RouteScope = 'evaluate' | 'read' | 'write' | 'admin';
 export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /**
  * Where a route's environment comes from. `none`: it has none. `query`: the query, else the key. `body`: the query,
- * else the body, else the key. `each`: the query, where `*` means all that the key may see, else the key.
+ * else the body, else the key. `each`: the query, where `*` means all that the key may see, else the key. `header`: the
+ * query, else X-Flags-Environment, else the body, else the key.
  */
-export type RouteEnvironment = 'none' | 'query' | 'body' | 'each';
+export type RouteEnvironment = 'none' | 'query' | 'body' | 'each' | 'header';
 
 /** Which member of a body holds attributes; in OFREP's `context` all but targetingKey are. */
 export type AttributesMember = 'attributes' | 'context';
@@ -34,14 +37,21 @@ export interface RouteBody {
   readonly attributes?: AttributesMember;
 }
 
+export interface RouteUpload {
+  readonly description: string;
+  readonly example: string;
+}
+
 export interface RouteSpec {
   readonly method: RouteMethod;
   readonly pattern: string;
+  /** Parameters of the pattern that have a few values only; any other is no such route. */
+  readonly choices?: Readonly<Record<string, readonly string[]>>;
   /** The same route at addresses of the original service. */
   readonly alias?: string;
   readonly operationId: string;
   readonly summary: string;
-  readonly group: 'evaluation' | 'flags' | 'environments' | 'keys' | 'reports' | 'service';
+  readonly group: 'evaluation' | 'ofrep' | 'flags' | 'segments' | 'environments' | 'keys' | 'reports' | 'service';
   /** undefined: no key is asked for. */
   readonly scope: RouteScope | undefined;
   readonly environment: RouteEnvironment;
@@ -53,7 +63,11 @@ export interface RouteSpec {
   /** Changes the store: takes Idempotency-Key. */
   readonly write: boolean;
   readonly ifMatch?: true;
+  /** Answers If-None-Match with 304. */
+  readonly ifNoneMatch?: true;
   readonly body?: RouteBody;
+  /** The body is a text file, taken in as it comes and handed on by its name; `body` is for JSON. */
+  readonly upload?: RouteUpload;
   readonly reply: {
     readonly status: number;
     readonly description: string;
@@ -127,6 +141,7 @@ const table = [
     reply: { status: 200, description: 'One object for each context.', schema: schemas.BatchReply },
     problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
+  ...ofrepRoutes,
   {
     ...reading,
     method: 'GET',
@@ -170,6 +185,7 @@ const table = [
     group: 'flags',
     environment: 'query',
     query: [environment, minRevision],
+    ifNoneMatch: true,
     reply: { status: 200, description: 'The document; its ETag is its version.', schema: schemas.Flag },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
@@ -222,6 +238,7 @@ const table = [
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
     problems: storing,
   },
+  ...segmentRoutes,
   {
     ...reading,
     method: 'GET',

@@ -12,6 +12,7 @@ import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdWorkerPort } from '../run/port-owner.ts';
 import { ownIdentity } from '../run/process-identity.ts';
 import { openRunDir } from '../run/run-dir.ts';
+import { createReadBlob } from '../snapshot/blob-file.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createHolder } from './holder.ts';
@@ -21,6 +22,7 @@ import { createPrimaryLink, type Settled } from './primary-link.ts';
 import type { PrimaryLink, SnapshotHolder } from './serving.ts';
 import { createTallies, type Tallies } from './tallies.ts';
 import { createUnknownFlags } from './unknown-flags.ts';
+import { createUploads } from './uploads.ts';
 
 type Hello = Extract<ToPrimary, { type: 'hello' }>;
 
@@ -52,6 +54,7 @@ export async function runWorker(slot: number): Promise<void> {
     now: () => performance.now(),
     warn,
     faultCompileMs: config.faultCompileMs,
+    compile: { readBlob: createReadBlob(runDir.blobs, hashUser), hashUser },
   });
   const limiter = leasedLimiter(link, config.workers);
   link.onLease((lease) => limiter.receive(lease));
@@ -61,6 +64,7 @@ export async function runWorker(slot: number): Promise<void> {
     holder,
     link,
     limiter,
+    uploads: createUploads({ folder: runDir.uploads, warn }),
     tallies,
     unknownFlags,
     logger,

@@ -144,6 +144,12 @@ test('numbers that no double has exactly are texts in attributes, and nowhere el
       headers: { 'x-api-key': KEY, 'content-type': 'application/json' },
       body,
     });
+  const ofrep = await fetch(`${serving.url}/ofrep/v1/evaluate/flags/by-id`, {
+    method: 'POST',
+    headers: { 'x-api-key': KEY, 'content-type': 'application/json' },
+    body: '{"context":{"targetingKey":"u","id":9007199254740993}}',
+  });
+  t.match(await ofrep.json(), { metadata: { rule_id: 'id-0' } });
   const numericUser = await post('{"user_id":9007199254740993}');
   t.match(await numericUser.json(), { status: 400, errors: [{ path: 'user_id', message: 'must be a string' }] });
   // Quoting must not make JSON of what is none.

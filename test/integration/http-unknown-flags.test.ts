@@ -47,11 +47,15 @@ test('each way of asking counts a name that does not exist', async (t) => {
   t.equal((await ask(serving, '/flags/typo/evaluate', 'evaluator', { user_id: 'u', environment: 'dev' })).status, 404);
   const contexts = [{ user_id: 'u1' }, { user_id: 'u2' }];
   await ask(serving, '/evaluate', 'evaluator', { contexts, flags: ['typo', 'new-checkout', 'typo', '__proto__'] });
+  const headers = { 'x-api-key': 'evaluator', 'content-type': 'application/json' };
+  const ofrep = { method: 'POST', headers, body: '{"context":{"targetingKey":"u"}}' };
+  t.equal((await fetch(`${serving.url}/ofrep/v1/evaluate/flags/typo`, ofrep)).status, 404);
   t.same(serving.unknown, [
     ['prod', 'typo', 1],
     ['dev', 'typo', 1],
     ['prod', 'typo', 2],
     ['prod', '__proto__', 2],
+    ['prod', 'typo', 1],
   ]);
 });
 

@@ -5,11 +5,13 @@ import type { Limiter } from '../limiter.ts';
 import type { PrimaryLink, SnapshotHolder } from '../serving.ts';
 import type { Tallies } from '../tallies.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
+import type { Uploads } from '../uploads.ts';
 
 export interface HttpDeps {
   readonly holder: SnapshotHolder;
   readonly link: Pick<PrimaryLink, 'command' | 'metrics' | 'unknownFlags' | 'connected'>;
   readonly limiter: Pick<Limiter, 'tryTake' | 'waitTake' | 'standing'>;
+  readonly uploads: Uploads;
   readonly tallies: Pick<Tallies, 'request' | 'count'>;
   readonly unknownFlags: Pick<UnknownFlagCounts, 'count'>;
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;

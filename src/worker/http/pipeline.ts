@@ -6,9 +6,11 @@ import { NO_ROUTE, type Route, type RouteScope } from '../../api/routes.ts';
 import { findIssues } from '../../api/validate.ts';
 import { limits } from '../../limits.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
+import { revisionOf } from '../change-tag.ts';
 import { SPENT, WAIT } from '../limiter.ts';
 import type { ServingKey, ServingSnapshot, SnapshotHolder } from '../serving.ts';
 import type { Exchange, HeldExchange } from '../transport/transport.ts';
+import type { Uploads } from '../uploads.ts';
 import { checkMediaType, readEvaluationJson, readJson } from './body.ts';
 import type {
   Answer,
@@ -23,14 +25,20 @@ import { readIdempotency, readIfMatch, readMinRevision } from './conditions.ts';
 import type { Cors } from './cors.ts';
 import type { Deliver, Delivery, Outlet } from './deliver.ts';
 import type { HttpDeps } from './deps.ts';
-import { checkBound, readBodyEnvironment, resolveEnvironment } from './environment.ts';
+import { checkBound, namedEnvironments, readBodyEnvironment, resolveEnvironment } from './environment.ts';
+import { withOfrepCode } from './ofrep-failure.ts';
+import { ofrepPath } from './ofrep-path.ts';
 import { decodePart, type Query, readQuery } from './query.ts';
 import { invalid, isRefusal, type Refusal, refuse, refuseIssues } from './refusal.ts';
-import { emptyReply } from './reply.ts';
+import { emptyReply, isStreamed, type StreamedReply } from './reply.ts';
 import { copyRequest, declaredBytes, type RawRequest } from './request.ts';
 import { findRoute, type Match } from './router.ts';
+import { checkUpload, takeUpload } from './upload-body.ts';
 
 const RANK: Readonly<Record<RouteScope, number>> = { evaluate: 1, read: 2, write: 3, admin: 4 };
+/** Evaluations: their bodies are checked by hand, and their replies do not show the limit. */
+const HAND_READ: ReadonlySet<Route['group']> = new Set(['evaluation', 'ofrep']);
+const NAMED_IN_BODY: ReadonlySet<Route['environment']> = new Set(['body', 'header']);
 const NO_BYTES = new Uint8Array(0);
 const NO_REVISIONS = { min: '', minHeader: '', at: '', atHeader: '' };
 
@@ -52,19 +60,19 @@ export function createFailureAnswer(
     const request = exchange === undefined ? undefined : copyRequest(exchange, performance.now());
     logger.error({ err: error, requestId: request?.requestId, path: request?.path }, 'a handler failed');
     if (exchange === undefined || request === undefined) return;
-    deliver(exchange, { request, routeIndex: NO_ROUTE, key: undefined, showsLimit: false }, refuse('INTERNAL'));
+    deliver.whole(exchange, { request, routeIndex: NO_ROUTE, key: undefined, showsLimit: false }, refuse('INTERNAL'));
   };
 }
 
 export function createPipeline(deps: {
-  readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'logger'>;
+  readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'uploads' | 'logger'>;
   readonly auth: Auth;
   readonly cors: Cors;
   readonly deliver: Deliver;
   readonly keyed: KeyedHandlers;
   readonly open: OpenHandlers;
 }): Pipeline {
-  const { holder, limiter, logger } = deps.http;
+  const { holder, limiter, uploads, logger } = deps.http;
   const waiters = { count: 0 };
 
   function keyOf(request: RawRequest, snapshot: ServingSnapshot): ServingKey | undefined {
@@ -72,20 +80,17 @@ export function createPipeline(deps: {
     return deps.auth.find(rawKey, snapshot, Date.now());
   }
 
-  /** Answers now, while the exchange lives; or keeps it and answers when the promise is there. */
-  function answerLater(
-    exchange: Exchange,
-    delivery: Delivery,
-    bodyBytesMax: number,
-    work: (held: HeldExchange) => Promise<Answer>,
-  ): void {
-    const held = exchange.hold(bodyBytesMax);
-    work(held)
+  /** Answers when the promise is there. */
+  function answerLater(delivery: Delivery, held: HeldExchange, work: Promise<Answer | StreamedReply>): void {
+    work
       .then(
-        (answer) => deliverTo(held, delivery, answer),
+        (answer) => {
+          if (isRefusal(answer) || !isStreamed(answer)) return deliverTo(held, delivery, answer);
+          return deps.deliver.streamed(held, delivery, answer);
+        },
         (error: unknown) => {
           logger.error({ err: error, requestId: delivery.request.requestId }, 'a request failed');
-          deps.deliver(held, delivery, refuse('INTERNAL'));
+          deps.deliver.whole(held, delivery, refuse('INTERNAL'));
         },
       )
       .catch((error: unknown) =>
@@ -95,7 +100,7 @@ export function createPipeline(deps: {
 
   function deliverTo(outlet: Outlet, delivery: Delivery, answer: Answer): void {
     if (isRefusal(answer) && declaredBytes(delivery.request) > limits.bodyBytesDrainedMax) outlet.closeAfterReply();
-    deps.deliver(outlet, delivery, answer);
+    deps.deliver.whole(outlet, delivery, answer);
   }
 
   return (exchange, taken) => {
@@ -107,19 +112,18 @@ export function createPipeline(deps: {
       const held = exchange.hold(0);
       held.closeAfterReply();
       const told = invalid('Content-Length', 'the length of the body must be told once, in one way');
-      setImmediate(() => deps.deliver(held, delivery, told));
+      setImmediate(() => deps.deliver.whole(held, delivery, told));
       return undefined;
     }
-    const { match, allow } = findRoute(request.method, request.path);
+    const { match, allow } = findRoute(request.method, ofrepPath(request.path) ?? request.path);
     if (match === undefined) return deliverTo(exchange, delivery, offRoute(request, allow, deps.cors));
     const { route, index } = match;
     const snapshot = holder.current;
     if (route.scope === undefined) {
       const key = snapshot === undefined ? undefined : keyOf(request, snapshot);
       const handler = deps.open[route.operationId as OpenOperationId];
-      return answerLater(exchange, { ...delivery, routeIndex: index }, 0, async () =>
-        handler({ request, parameters: match.raw, key }),
-      );
+      const answering = async (): Promise<Answer | StreamedReply> => handler({ request, parameters: match.raw, key });
+      return answerLater({ ...delivery, routeIndex: index }, exchange.hold(0), answering());
     }
     if (snapshot === undefined)
       return deliverTo(
@@ -132,18 +136,28 @@ export function createPipeline(deps: {
       return deliverTo(exchange, { ...delivery, routeIndex: index }, unauthorized());
     }
     const verdict = taken?.verdict ?? limiter.tryTake(key, Date.now());
-    const keyed = { request, routeIndex: index, key, showsLimit: route.group !== 'evaluation' };
+    const keyed = { request, routeIndex: index, key, showsLimit: !HAND_READ.has(route.group) };
     if (verdict === SPENT) return deliverTo(exchange, keyed, refuse('RATE_LIMITED'));
-    const bodyBytesMax = route.body === undefined ? 0 : limits.bodyBytesMax;
-    return answerLater(exchange, keyed, bodyBytesMax, async (held) => {
+    const held = holdFor(route, exchange);
+    const answering = async (): Promise<Answer | StreamedReply> => {
       if (verdict === WAIT && !(await limiter.waitTake(key))) return refuse('RATE_LIMITED');
-      const call = await readCall(request, match, key, held, snapshot.revision);
-      // The body may have come long after the key was checked: one revoked or expired meanwhile must not act any more.
-      if (!isLive(key, holder)) return unauthorized();
-      if (isRefusal(call)) return call;
-      return answer(call, deps.keyed[route.operationId as KeyedOperationId], holder, waiters);
-    });
+      const call = await readCall(request, match, key, held, snapshot, uploads);
+      if (isRefusal(call)) return isLive(key, holder) ? call : unauthorized();
+      try {
+        // The body may have come long after the key was checked: one revoked or expired meanwhile must not act any more.
+        if (!isLive(key, holder)) return unauthorized();
+        return await answer(call, deps.keyed[route.operationId as KeyedOperationId], holder, waiters);
+      } finally {
+        await call.upload?.remove();
+      }
+    };
+    return answerLater(keyed, held, answering());
   };
+}
+
+function holdFor(route: Route, exchange: Exchange): HeldExchange {
+  if (route.upload) return exchange.hold(limits.uploadBytesMax, limits.uploadUnreadBytesMax);
+  return exchange.hold(route.body === undefined ? 0 : limits.bodyBytesMax);
 }
 
 function unauthorized(): Refusal {
@@ -171,13 +185,14 @@ function offRoute(request: RawRequest, allow: readonly string[], cors: Cors): An
   return emptyReply(204, [['Allow', allowed], ...(preflight ?? [])]);
 }
 
-/** From 403 scope to 403 environment in the body. `current`: the snapshot's revision. */
+/** From 403 scope to 403 environment in the body. */
 async function readCall(
   request: RawRequest,
   match: Match,
   key: ServingKey,
   held: HeldExchange,
-  current: number,
+  snapshot: ServingSnapshot,
+  uploads: Uploads,
 ): Promise<Call | Refusal> {
   const { route } = match;
   if (route.scope !== undefined && key.rank < RANK[route.scope]) {
@@ -187,22 +202,28 @@ async function readCall(
     );
   }
   const query = readQuery(request.query, route);
-  const fromQuery = query.values.get('environment');
-  if (fromQuery !== undefined && !(route.environment === 'each' && fromQuery === '*')) {
-    const refusal = checkBound(key, fromQuery);
+  const named = namedEnvironments(route, query, request);
+  for (const environment of named) {
+    if (route.environment === 'each' && environment === '*') continue;
+    const refusal = checkBound(key, environment);
     if (refusal !== undefined) return refusal;
   }
   const bytes = await readBytes(request, route, held);
   if (isRefusal(bytes)) return bytes;
   const parameters = match.raw.map(decodePart);
-  if (parameters.includes(undefined)) return invalid('', 'the path is not percent-encoded UTF-8');
-  const conditions = readConditions(request, route, query, bytes, current);
+  if (parameters.includes(undefined))
+    return withOfrepCode(invalid('', 'the path is not percent-encoded UTF-8'), 'PARSE_ERROR');
+  const conditions = readConditions(request, route, query, bytes, snapshot);
   if (isRefusal(conditions)) return conditions;
   if (query.issues.length > 0) return refuseIssues(query.issues);
   const body = readBody(route, bytes);
   if (isRefusal(body)) return body;
-  const environment = readEnvironment(route, key, fromQuery, body.value);
+  const environment = readEnvironment(route, key, named, body.value);
   if (isRefusal(environment)) return environment;
+  const taken = route.upload
+    ? await takeUpload(held, uploads, conditions.idempotency)
+    : { upload: undefined, idempotency: conditions.idempotency };
+  if (isRefusal(taken)) return taken;
   return {
     request,
     route,
@@ -213,11 +234,13 @@ async function readCall(
     bodyBytes: bytes.byteLength,
     ...environment,
     ...conditions,
+    ...taken,
   };
 }
 
-/** 413 and 415. */
+/** 413 and 415. A file is not read yet: no more than its size and type are known before the rest is checked. */
 async function readBytes(request: RawRequest, route: Route, held: HeldExchange): Promise<Uint8Array | Refusal> {
+  if (route.upload) return checkUpload(request) ?? NO_BYTES;
   if (route.body === undefined) return NO_BYTES;
   const tooLarge = refuse('BODY_TOO_LARGE', `The request body is over ${limits.bodyBytesMax} bytes.`, [
     ['Connection', 'close'],
@@ -232,10 +255,9 @@ async function readBytes(request: RawRequest, route: Route, held: HeldExchange):
 function readBody(route: Route, bytes: Uint8Array): { readonly value: unknown } | Refusal {
   if (route.body === undefined) return { value: undefined };
   if (bytes.byteLength === 0 && route.body.optional) return { value: {} };
-  // Evaluations check theirs by hand.
-  if (route.body.attributes !== undefined) return readEvaluationJson(bytes, route.body.attributes);
-  const body = readJson(bytes);
-  if (isRefusal(body)) return body;
+  const { attributes } = route.body;
+  const body = attributes === undefined ? readJson(bytes) : readEvaluationJson(bytes, attributes);
+  if (isRefusal(body) || HAND_READ.has(route.group)) return body;
   const issues = findIssues(route.body.schema, body.value);
   return issues.length > 0 ? refuseIssues(issues) : body;
 }
@@ -245,7 +267,7 @@ function readConditions(
   route: Route,
   query: Query,
   body: Uint8Array,
-  current: number,
+  snapshot: ServingSnapshot,
 ): Pick<Call, 'minRevision' | 'ifMatch' | 'idempotency'> | Refusal {
   const header = (name: string): string => request.headers.get(name) ?? '';
   const revision = readMinRevision(
@@ -257,26 +279,29 @@ function readConditions(
           atHeader: header('x-flags-at-revision'),
         }
       : NO_REVISIONS,
-    current,
+    snapshot.revision,
   );
   if (isRefusal(revision)) return revision;
+  const minRevision = revision.minRevision ?? revisionOf(query.values.get('flagConfigEtag') ?? '', snapshot);
   const ifMatch = readIfMatch(route.ifMatch ? header('if-match') : '');
   if (isRefusal(ifMatch)) return ifMatch;
   const idempotency = readIdempotency(route.write ? request.headers.get('idempotency-key') : undefined, request, body);
   if (isRefusal(idempotency)) return idempotency;
-  return { ...revision, ifMatch: ifMatch.versions, ...idempotency };
+  return { minRevision, ifMatch: ifMatch.versions, ...idempotency };
 }
 
 function readEnvironment(
   route: Route,
   key: ServingKey,
-  fromQuery: string | undefined,
+  [named, other]: readonly string[],
   body: unknown,
 ): { readonly environment: string } | Refusal {
   if (route.environment === 'none') return { environment: '' };
-  const fromBody = readBodyEnvironment(route.environment === 'body' ? body : undefined, fromQuery);
+  if (other !== undefined && other !== named)
+    return invalid('X-Flags-Environment', 'differs from the environment in the query');
+  const fromBody = readBodyEnvironment(NAMED_IN_BODY.has(route.environment) ? body : undefined, named);
   if (isRefusal(fromBody)) return fromBody;
-  return resolveEnvironment(key, fromQuery ?? fromBody.named);
+  return resolveEnvironment(key, named ?? fromBody.named);
 }
 
 /** The environment in a body, the route's own checks, the wait for `min_revision`, and the answer. */
@@ -285,10 +310,10 @@ async function answer(
   handler: KeyedHandler,
   holder: SnapshotHolder,
   waiters: { count: number },
-): Promise<Answer> {
+): Promise<Answer | StreamedReply> {
   const responder = handler(call);
   if (isRefusal(responder)) return responder;
-  if (call.route.environment === 'body') {
+  if (NAMED_IN_BODY.has(call.route.environment)) {
     const refusal = checkBound(call.key, call.environment);
     if (refusal !== undefined) return refusal;
   }

@@ -1,5 +1,5 @@
 // Looks up what a request names in a snapshot, as far as its key may see.
-import type { CompiledFlag } from '../../core/compiled.ts';
+import type { CompiledFlag, CompiledSegment } from '../../core/compiled.ts';
 import { type Refusal, refuse } from '../http/refusal.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
@@ -37,4 +37,14 @@ export function findFlagToEvaluate(
 ): CompiledFlag | Refusal {
   if (!environment.flags.has(flagId)) unknownFlags.count(environment.environment, flagId, 1);
   return findFlag(environment, flagId, key);
+}
+
+export function findSegment(environment: ServingEnvironment, segmentId: string): CompiledSegment | Refusal {
+  return (
+    environment.segments.get(segmentId) ??
+    refuse(
+      'SEGMENT_NOT_FOUND',
+      `There is no segment ${JSON.stringify(segmentId.slice(0, 128))} in ${environment.environment}.`,
+    )
+  );
 }

@@ -8,7 +8,7 @@ import { jsonReply } from '../http/reply.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
 import { createNameFinder, type NameFinder } from './closest-name.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
-import { environmentsOf } from './flags.ts';
+import { environmentsOf } from './document-list.ts';
 import { isVisible } from './lookup.ts';
 
 export function createReportHandlers(
