@@ -121,9 +121,14 @@ function queryParameter(parameter: QueryParameter): JsonMap {
     in: 'query',
     required: parameter.required ?? false,
     description: parameter.description,
-    schema: parameter.integer === undefined ? { type: 'string' } : { type: 'integer', ...parameter.integer },
+    schema: parameterSchema(parameter),
     ...(parameter.example === undefined ? {} : { example: parameter.example }),
   };
+}
+
+function parameterSchema({ integer, boolean }: QueryParameter): JsonMap {
+  if (boolean) return { type: 'boolean', default: false };
+  return integer === undefined ? { type: 'string' } : { type: 'integer', ...integer };
 }
 
 function responsesOf(route: Route): JsonMap {

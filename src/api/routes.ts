@@ -18,6 +18,10 @@ export interface QueryParameter {
   readonly description: string;
   readonly example?: string;
   readonly integer?: { readonly minimum: number; readonly maximum: number; readonly default?: number };
+  /** true or false; false is as if it were not there. */
+  readonly boolean?: true;
+  /** The scope that `true` needs beyond the route's own. */
+  readonly scope?: RouteScope;
   readonly required?: true;
 }
 
@@ -70,6 +74,12 @@ const minRevision: QueryParameter = {
   description: 'Wait up to 1 s until this revision is served; also as X-Flags-Min-Revision.',
   integer: { minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
 };
+const explain: QueryParameter = {
+  name: 'explain',
+  description: 'Add a trace: what was looked at, and the smallest changes that would flip the answer. Needs `read`.',
+  boolean: true,
+  scope: 'read',
+};
 const page: readonly QueryParameter[] = [
   { name: 'cursor', description: 'next_cursor of the page before.' },
   {
@@ -119,6 +129,7 @@ const table = [
       { name: 'user_id', description: 'Who asks.', example: 'user-123', required: true },
       environment,
       minRevision,
+      explain,
     ],
     reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
@@ -130,7 +141,7 @@ const table = [
     operationId: 'evaluateFlagWithBody',
     summary: 'Evaluate one flag, attributes in a body',
     environment: 'body',
-    query: [environment, minRevision],
+    query: [environment, minRevision, explain],
     body: { schema: schemas.EvaluateRequest, mergePatch: false, optional: false },
     reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
@@ -142,7 +153,7 @@ const table = [
     operationId: 'evaluateBatch',
     summary: 'Evaluate many flags for many users at one revision',
     environment: 'body',
-    query: [environment, minRevision],
+    query: [environment, minRevision, explain],
     body: { schema: schemas.BatchRequest, mergePatch: false, optional: false },
     reply: { status: 200, description: 'One object for each context.', schema: schemas.BatchReply },
     problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],

@@ -187,6 +187,10 @@ async function readCall(
     );
   }
   const query = readQuery(request.query, route);
+  for (const { name, scope } of route.query) {
+    if (scope !== undefined && query.values.get(name) === 'true' && key.rank < RANK[scope])
+      return refuse('SCOPE_REQUIRED', `${name} needs the scope ${scope}; this key has ${key.scopes.join(', ')}.`);
+  }
   const fromQuery = query.values.get('environment');
   if (fromQuery !== undefined && !(route.environment === 'each' && fromQuery === '*')) {
     const refusal = checkBound(key, fromQuery);
