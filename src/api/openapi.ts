@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type ErrorCode, errors } from '../errors.ts';
 import { type QueryParameter, type Route, routes } from './routes.ts';
 import * as schemas from './schemas.ts';
+import * as traceSchemas from './trace-schemas.ts';
 
 type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 type JsonMap = { [name: string]: JsonValue };
@@ -182,7 +183,7 @@ function problemsByStatus(route: Route): Map<number, ErrorCode[]> {
 }
 
 const names = new Map<z.ZodType, string>();
-for (const [name, exported] of Object.entries<unknown>({ ...schemas }))
+for (const [name, exported] of Object.entries<unknown>({ ...schemas, ...traceSchemas }))
   if (exported instanceof z.ZodType) names.set(exported, name);
 
 function refTo(schema: z.ZodType): JsonMap {
