@@ -27,6 +27,28 @@ const requests = {
     'bytes',
     'Declared, of a body that is refused: past it the connection is cut, so that the rest is not read for nothing.',
   ),
+  uploadBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    "Of a segment's list as a text file: its largest number of ids at 32 bytes each. It goes to disk as it comes.",
+  ),
+  uploadUnreadBytesMax: bound(
+    262_144,
+    'bytes',
+    'Of an upload that are in memory because the disk is slower than its client, who then has to wait.',
+  ),
+  uploadsInFlightMax: bound(
+    4,
+    'files',
+    'Received by one worker or waiting for its command at once; past it 503. They are on disk, and each is packed by the primary.',
+  ),
+  uploadMsMax: bound(600_000, 'ms', 'For an upload to arrive: 64 MiB at 1 Mbit/s take 537 s.'),
+  downloadChunkChars: bound(65_536, 'characters', "Of a segment's list that are made at once while it is sent."),
+  streamUnsentBytesMax: bound(
+    MIB,
+    'bytes',
+    'Of a reply in chunks that its client does not take; past it the connection is cut.',
+  ),
   queryParametersMax: bound(
     264,
     'parameters',
@@ -87,6 +109,11 @@ const management = {
   listPageMax: bound(1000, 'items', 'On one page of a list, and the default; next_cursor leads on.'),
   cursorCharsMax: bound(512, 'characters', "Of a list's cursor, which holds the last id of the page before."),
   searchCharsMax: bound(256, 'characters', 'Of q and tag in a list.'),
+  dependentsShownMax: bound(
+    1000,
+    'items',
+    'Named in the dependents of a 409 IN_USE: more than anybody changes by hand. The sentence beside it counts all.',
+  ),
   environmentsMax: bound(256, 'environments', 'In a store. Every snapshot carries all of them.'),
   flagsPerEnvironmentMax: bound(
     50_000,
@@ -228,6 +255,11 @@ const documents: { readonly [Name in keyof typeof documentLimits]: Bound } = {
     'Of prerequisites, direct and indirect, that one evaluation of a flag may need.',
   ),
   segmentDepthMax: document('segmentDepthMax', 'segments', 'In a chain: a segment may name another in its condition.'),
+  segmentEvaluationsMax: document(
+    'segmentEvaluationsMax',
+    'segments',
+    'That one segment asks through its condition, direct and indirect, one asked twice counted twice.',
+  ),
   rulesMax: document('rulesMax', 'rules', 'Of a flag; they are tried in order.'),
   conditionsMax: document(
     'conditionsMax',

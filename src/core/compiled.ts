@@ -57,6 +57,8 @@ export interface CompiledRule extends CompiledServe {
 export interface IdSet {
   readonly count: number;
   has(id: string): boolean;
+  /** Each id once, in no particular order; read as it is walked. */
+  ids(): Iterable<string>;
 }
 
 export interface CompiledSegment {

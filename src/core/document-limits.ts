@@ -44,6 +44,8 @@ export const documentLimits = Object.freeze({
   prerequisiteEvaluationsMax: 256,
   /** Segments in a chain: a segment's condition may name another segment. */
   segmentDepthMax: 5,
+  /** Segments that one segment may ask through its condition, direct and indirect, one asked twice counted twice. */
+  segmentEvaluationsMax: 256,
   /** Rules of a flag; they are tried in order. */
   rulesMax: 256,
   /** Conditions, groups and segments in all rules of a flag together. */

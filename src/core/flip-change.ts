@@ -145,6 +145,10 @@ function changedSet(ids: IdSet | undefined, action: 'add' | 'remove', id: string
   return {
     count: (ids?.count ?? 0) + (isAdded ? 1 : -1),
     has: (asked) => (asked === id ? isAdded : ids?.has(asked) === true),
+    *ids() {
+      for (const known of ids?.ids() ?? []) if (known !== id) yield known;
+      if (isAdded) yield id;
+    },
   };
 }
 

@@ -18,8 +18,10 @@ import { createHolder } from './holder.ts';
 import { createHttp, type Http } from './http.ts';
 import { createLimiter, type Limiter } from './limiter.ts';
 import { createPrimaryLink } from './primary-link.ts';
+import { createReadBlob } from './read-blob.ts';
 import type { PrimaryLink, SnapshotHolder } from './serving.ts';
 import { createTallies, type Tallies } from './tallies.ts';
+import { createUploads } from './uploads.ts';
 
 type Hello = Extract<ToPrimary, { type: 'hello' }>;
 
@@ -50,6 +52,7 @@ export async function runWorker(slot: number): Promise<void> {
     now: () => performance.now(),
     warn,
     faultCompileMs: config.faultCompileMs,
+    compile: { readBlob: createReadBlob(runDir.blobs, hashUser), hashUser },
   });
   const limiter = leasedLimiter(link, config.workers);
   link.onLease((lease) => limiter.receive(lease));
@@ -58,6 +61,7 @@ export async function runWorker(slot: number): Promise<void> {
     holder,
     link,
     limiter,
+    uploads: createUploads({ runPath: runDir.path, now: Date.now, warn }),
     tallies,
     logger,
     config,

@@ -207,7 +207,7 @@ function compileWorld({ flags, segments, userId, attributes: raw }: World): {
 function compileSegment(segmentId: string, body: SegmentDocument): CompiledSegment {
   const list = (ids: readonly string[]): CompiledSegment['included'] => {
     const set = new Set(ids);
-    return ids.length === 0 ? undefined : { count: set.size, has: (id) => set.has(id) };
+    return ids.length === 0 ? undefined : { count: set.size, has: (id) => set.has(id), ids: () => set };
   };
   return {
     segmentId,
