@@ -254,6 +254,11 @@ const documents: { readonly [Name in keyof typeof documentLimits]: Bound } = {
     'evaluations',
     'Of prerequisites, direct and indirect, that one evaluation of a flag may need.',
   ),
+  conditionEvaluationsMax: document(
+    'conditionEvaluationsMax',
+    'conditions',
+    'Looked at in one evaluation, those of its prerequisites and segments included; past it the answer is QUARANTINED.',
+  ),
   segmentDepthMax: document('segmentDepthMax', 'segments', 'In a chain: a segment may name another in its condition.'),
   segmentEvaluationsMax: document(
     'segmentEvaluationsMax',

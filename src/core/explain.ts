@@ -39,7 +39,7 @@ export function explain(
   },
 ): Explanation {
   const { budget, isVisible } = options;
-  const recording = startRecording();
+  const recording = startRecording(flag);
   const outcome = evaluate(flag, context, scope, hash, recording.observer);
   const key = flag.quarantined === undefined ? bucketKey(flag, context) : undefined;
   const bucket = key === undefined ? null : bucketOf(hash(key, flag.hashSuffix));

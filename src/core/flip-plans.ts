@@ -17,7 +17,7 @@ import { documentLimits } from './document-limits.ts';
 import { evaluate, serve } from './evaluate.ts';
 import { explainLimits, visitCost, type Work } from './explain-work.ts';
 import { type Change, changeAttribute, type Situation } from './flip-change.ts';
-import { holds } from './holds.ts';
+import { type Guard, holds } from './holds.ts';
 import { edgeToPercentage } from './percentage.ts';
 
 /** `wanted`: whether the operator itself shall match, before any negation. */
@@ -174,8 +174,7 @@ function createSolver({ context, scope, work }: PlanDeps): Solver {
   const observer = work.observer(context);
 
   function holdsNow(condition: CompiledCondition): boolean {
-    const guard = { flagsLeft: 0, broken: false };
-    return !work.isSpent() && holds(condition, context, scope, guard, 0, observer);
+    return !work.isSpent() && holds(condition, context, scope, startGuard(), 0, observer);
   }
 
   function solve(condition: CompiledCondition, wanted: boolean, depth: number): readonly Plan[] {
@@ -257,8 +256,11 @@ function listed(list: IdSet | undefined, ids: readonly string[]): readonly strin
 
 /** Whether the operator of a comparison matches, before any negation. */
 export function comparisonMatches(condition: CompiledCondition, context: EvaluationContext): boolean {
-  const guard = { flagsLeft: 0, broken: false };
-  return holds(condition, context, NOWHERE, guard, 0, undefined) !== condition.negate;
+  return holds(condition, context, NOWHERE, startGuard(), 0, undefined) !== condition.negate;
+}
+
+function startGuard(): Guard {
+  return { flagsLeft: 0, conditionsLeft: documentLimits.conditionEvaluationsMax, broken: false, endless: false };
 }
 
 /** All goals of a plan, and its changes, each once. */
