@@ -1,7 +1,17 @@
 // Every route, once: the router, the OpenAPI document, the metrics' labels and the table of scopes are made from this.
 import type { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
-import { documentBody, environment, evaluation, explain, minRevision, page, reading, V1, writing } from './route-parts.ts';
+import {
+  documentBody,
+  environment,
+  evaluation,
+  explain,
+  minRevision,
+  page,
+  reading,
+  V1,
+  writing,
+} from './route-parts.ts';
 import * as schemas from './schemas.ts';
 import { segmentRoutes } from './segment-routes.ts';
 

@@ -34,8 +34,5 @@ export interface SegmentBlobs {
    * One layer that says what these say together; a set without ids is null.
    * @param isBase true: nothing lies below, so that nothing need be dropped
    */
-  fold(
-    list: Foldable,
-    isBase: boolean,
-  ): Promise<{ readonly adds: MadeBlob | null; readonly drops: MadeBlob | null }>;
+  fold(list: Foldable, isBase: boolean): Promise<{ readonly adds: MadeBlob | null; readonly drops: MadeBlob | null }>;
 }

@@ -202,7 +202,7 @@ function compileNaiveSegment(segment: NaiveSegment): CompiledSegment {
 
 function idSet(ids: readonly string[]): IdSet | undefined {
   const set = new Set(ids);
-  return set.size === 0 ? undefined : { count: set.size, has: (id) => set.has(id) };
+  return set.size === 0 ? undefined : { count: set.size, has: (id) => set.has(id), ids: () => set };
 }
 
 function unwrap<T>(result: { readonly ok: true; readonly value: T } | { readonly ok: false }): T {
