@@ -88,7 +88,7 @@ export function createPlanner(deps: PlanDeps): Planner {
       found.push(...joinAll(enabled, keep(failing, PLANS_KEPT_MAX)));
     }
     if (wants(disabled.variant, false)) {
-      found.push(flag.enabled ? changing({ kind: 'enabled', flagId, enabled: false }) : NOTHING);
+      found.unshift(flag.enabled ? changing({ kind: 'enabled', flagId, enabled: false }) : NOTHING);
     }
     return keep(found, plansMax);
   }
@@ -103,21 +103,26 @@ export function createPlanner(deps: PlanDeps): Planner {
 
   /** Past its prerequisites: targets, rules, rollout. `before`: what gets it there. */
   function choicesOf(flag: CompiledFlag, wants: Wants, before: readonly Plan[]): readonly Plan[] {
+    // What needs no condition to be met comes first: hundreds of rules must not crowd it out.
+    const first: Plan[] = [];
     const found: Plan[] = [];
     let reached = before;
     const target = flag.targets?.get(context.userId);
     if (target !== undefined) {
-      if (wants(target.variant, target.satisfies)) found.push(...reached);
+      if (wants(target.variant, target.satisfies)) first.push(...reached);
       reached = joinAll(reached, [changing({ kind: 'target', flagId: flag.flagId, variant: target.variant })]);
     }
     for (const rule of flag.rules ?? []) {
-      if (reached.length === 0 || work.isSpent()) return found;
+      if (reached.length === 0 || work.isSpent()) return [...first, ...found];
+      const isHolding = solver.holdsNow(rule.when);
       const fitting = servings(flag, rule, rule.ruleId, wants);
-      if (fitting.length > 0) found.push(...joinAll(joinAll(reached, fitting), solver.solve(rule.when, true)));
-      if (solver.holdsNow(rule.when)) reached = joinAll(reached, solver.solve(rule.when, false));
+      if (fitting.length > 0) {
+        const plans = joinAll(joinAll(reached, fitting), solver.solve(rule.when, true));
+        (isHolding ? first : found).push(...plans);
+      }
+      if (isHolding) reached = joinAll(reached, solver.solve(rule.when, false));
     }
-    found.push(...joinAll(reached, servings(flag, flag, undefined, wants)));
-    return found;
+    return [...first, ...joinAll(reached, servings(flag, flag, undefined, wants)), ...found];
   }
 
   /** What makes this rule, or the flag itself, serve what is wanted once it is its turn. */
