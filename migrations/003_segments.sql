@@ -26,7 +26,7 @@ CREATE TABLE segments (
   included text NOT NULL,
   excluded text NOT NULL,
   -- Hashes of every blob that the two lists name.
-  blobs text[] NOT NULL DEFAULT '{}',
+  blobs text[] COLLATE "C" NOT NULL DEFAULT '{}',
   version bigint NOT NULL,
   revision bigint NOT NULL,
   tag bigint NOT NULL DEFAULT burgee_tag(),
@@ -53,7 +53,7 @@ CREATE TABLE segment_versions (
   -- The whole list as in segments; NULL: that of the version before with the change.
   included text,
   excluded text,
-  blobs text[] NOT NULL DEFAULT '{}',
+  blobs text[] COLLATE "C" NOT NULL DEFAULT '{}',
   created_at timestamptz NOT NULL,
   created_by text NOT NULL,
   PRIMARY KEY (environment, segment_id, version)

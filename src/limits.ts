@@ -122,6 +122,30 @@ const management = {
   ),
 } as const satisfies Record<string, Bound>;
 
+const segments = {
+  segmentsPerEnvironmentMax: bound(
+    10_000,
+    'segments',
+    'Live in one environment. Every worker holds them with their lists.',
+  ),
+  segmentIdsMax: bound(
+    2_000_000,
+    'ids',
+    'In one list of a segment: twice what is measured. Every worker holds them, about 18 bytes for each of 12 characters.',
+  ),
+  memberChangesMax: bound(
+    10_000,
+    'ids',
+    'Added and removed by one POST of members. Longer lists are sent whole by PUT.',
+  ),
+  segmentTailIdsMax: bound(
+    20_000,
+    'ids',
+    'Changed in a list and not packed yet. They travel with each change and are folded at a fifth of it; a write that would pass it waits for that.',
+  ),
+  segmentTailBytesMax: bound(2 * MIB, 'bytes', 'Of those ids as UTF-8.'),
+} as const satisfies Record<string, Bound>;
+
 const keys = {
   keyCharsMin: bound(32, 'characters', 'The one lower bound here: a shorter API key could be guessed.'),
   keyCharsMax: bound(512, 'characters', 'Of an API key as it is sent. Ours have about 60; each unknown one is hashed.'),
@@ -312,6 +336,7 @@ const chapters = {
   Evaluations: evaluations,
   Explanations: explanations,
   'Lists and stores': management,
+  Segments: segments,
   'Keys and rate limits': keys,
   'Flag documents': documents,
   Processes: processes,
@@ -323,6 +348,7 @@ const table = {
   ...evaluations,
   ...explanations,
   ...management,
+  ...segments,
   ...keys,
   ...documents,
   ...processes,

@@ -144,9 +144,9 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
   const now = (): number => performance.now();
   const quarantined = new Set<string>();
   const store = createStore(sql, {
-    onQuarantine(flag) {
-      quarantined.add(`${flag.environment}/${flag.id}`);
-      error(flag, 'a flag cannot be read; its newest version that can be serves');
+    onQuarantine(item) {
+      if (item.kind === 'flag') quarantined.add(`${item.environment}/${item.id}`);
+      error(item, `a ${item.kind} cannot be read; its newest version that can be serves`);
     },
     onError: (err, during) => error({ err, during }, 'the store failed'),
   });

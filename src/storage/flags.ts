@@ -4,9 +4,9 @@ import { referencesOfFlag } from '../core/dependencies.ts';
 import { parseDocument, renderDocument } from '../core/document.ts';
 import { patchFlag, replaceFlag, sameDefinition } from '../core/edit.ts';
 import type { FlagDefinition, FlagDocument, Result } from '../core/model.ts';
-import { isEnvironmentName, isFlagId } from '../core/names.ts';
+import { isFlagId } from '../core/names.ts';
 import { createFlag } from '../core/parse.ts';
-import type { Command, IfMatch } from '../ipc/messages.ts';
+import type { Command } from '../ipc/messages.ts';
 import { limits } from '../limits.ts';
 import {
   carriesOne,
@@ -18,7 +18,8 @@ import {
   saveReferences,
   variantsOf,
 } from './dependencies.ts';
-import { type Done, refuse, refuseIssues, unsigned, type Write } from './write.ts';
+import { requireEnvironment } from './environments.ts';
+import { type Done, refuse, refuseIssues, requireVersion, unsigned, type Write } from './write.ts';
 
 type FlagCommand = Extract<Command, { readonly type: `flag.${string}` }>;
 
@@ -120,7 +121,7 @@ async function change(
   const item = itemOf(current.document);
   const before = referencesOfFlag(current.document);
   const circle = await checkReferences(write, { item, references: referencesOfFlag(next), before, keyTags });
-  requireVersion(current, command.ifMatch);
+  requireVersion('flag', current.version, command.ifMatch);
   if (!result.ok) return refuseIssues(result.code, result.issues);
   if (!current.recovered && sameDefinition(current.document, next)) {
     return reply(write.revisionBefore, current.document, 200);
@@ -140,7 +141,7 @@ async function archive(
   const current = await findFlag(write, command);
   if (current === undefined || current.archived || !carriesOne(current.document, keyTags))
     return refuseUnknown(command);
-  requireVersion(current, command.ifMatch);
+  requireVersion('flag', current.version, command.ifMatch);
   await refuseInUse(write, itemOf(current.document), keyTags);
   return store(write, current, current.document, command.type, true);
 }
@@ -158,7 +159,7 @@ async function restore(
   const circle = current.archived
     ? await checkReferences(write, { item, references, before: [], keyTags, isRestored: true })
     : undefined;
-  requireVersion(current, command.ifMatch);
+  requireVersion('flag', current.version, command.ifMatch);
   // Wanted and already so: nothing to do, like a patch that changes nothing.
   if (!current.archived) return reply(write.revisionBefore, current.document, 200);
   refuseCircle(circle);
@@ -249,15 +250,6 @@ function reply(revision: number, document: FlagDocument, status: 200 | 201): Don
   return { ok: true, status, headers, body: renderDocument(document), revision };
 }
 
-/** Refuses with ENVIRONMENT_NOT_FOUND. */
-async function requireEnvironment(write: Write, environment: string): Promise<void> {
-  const known = isEnvironmentName(environment)
-    ? await write.tx.query('SELECT 1 AS one FROM environments WHERE environment = $1', [environment])
-    : [];
-  if (known.length === 0)
-    refuse('ENVIRONMENT_NOT_FOUND', 'no environment has this name; GET /api/v1/environments lists them');
-}
-
 async function requireRoom(write: Write, environment: string): Promise<void> {
   const [row] = await write.tx.query<{ live: string }>(
     'SELECT count(*) AS live FROM flags WHERE environment = $1 AND archived_at IS NULL',
@@ -321,11 +313,6 @@ async function newestReadable(write: Write, environment: string, flagId: string)
 
 function refuseUnknown({ environment, flagId }: { readonly environment: string; readonly flagId: string }): never {
   return refuse('FLAG_NOT_FOUND', `no flag ${JSON.stringify(flagId.slice(0, 128))} in ${environment}`);
-}
-
-function requireVersion(current: StoredFlag, ifMatch: IfMatch): void {
-  if (ifMatch === undefined || ifMatch.includes(current.version)) return;
-  refuse('VERSION_MISMATCH', `the flag is at version ${current.version}`);
 }
 
 function requireOwnTag(definition: FlagDefinition, keyTags: KeyTags): void {
