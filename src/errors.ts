@@ -14,7 +14,7 @@ export const errors = {
   SCOPE_REQUIRED: { status: 403, title: 'This key lacks the scope that this route needs.' },
   ENVIRONMENT_FORBIDDEN: { status: 403, title: 'This key is not bound to that environment.' },
   BODY_TOO_LARGE: { status: 413, title: 'The request body is over the limit.' },
-  UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The request body must be application/json.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'This route does not take that media type.' },
   INVALID_REQUEST: { status: 400, title: 'The request is not valid; see errors.' },
   ENVIRONMENT_REQUIRED: { status: 400, title: 'This key is bound to several environments; name one.' },
   NOT_READY: { status: 503, title: 'This worker holds no verified snapshot yet; try again.' },

@@ -26,6 +26,28 @@ const requests = {
     'bytes',
     'Declared, of a body that is refused: past it the connection is cut, so that the rest is not read for nothing.',
   ),
+  uploadBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    "Of a segment's list as a text file: its largest number of ids at 32 bytes each. It goes to disk as it comes.",
+  ),
+  uploadUnreadBytesMax: bound(
+    262_144,
+    'bytes',
+    'Of an upload that are in memory because the disk is slower than its client, who then has to wait.',
+  ),
+  uploadsInFlightMax: bound(
+    4,
+    'files',
+    'Received by one worker or waiting for its command at once; past it 503. They are on disk, and each is packed by the primary.',
+  ),
+  uploadMsMax: bound(600_000, 'ms', 'For an upload to arrive: 64 MiB at 1 Mbit/s take 537 s.'),
+  downloadChunkChars: bound(65_536, 'characters', "Of a segment's list that are made at once while it is sent."),
+  streamUnsentBytesMax: bound(
+    MIB,
+    'bytes',
+    'Of a reply in chunks that its client does not take; past it the connection is cut.',
+  ),
   queryParametersMax: bound(
     264,
     'parameters',
@@ -68,7 +90,11 @@ const evaluations = {
     'evaluations',
     'Contexts times flags in one POST /evaluate: about 10 MB of reply, and 80 to 150 ms of a worker on two busy cores.',
   ),
-  attributesMax: bound(256, 'attributes', 'In one context, counted at the top.'),
+  attributesMax: bound(
+    256,
+    'attributes',
+    'In one context, counted at the top, however they are sent. A list is one; the parameters of a GET that make it count as such.',
+  ),
   attributesBytesMax: bound(
     65_536,
     'bytes',
@@ -166,6 +192,16 @@ const processes = {
     'Of one worker, unanswered by the primary; past it 503. They are served one after another.',
   ),
   durationMsMax: bound(86_400_000, 'ms', 'Of DRAIN_DELAY_MS and SHUTDOWN_TIMEOUT_MS: a day.'),
+  packingJobsMax: bound(
+    64,
+    'jobs',
+    'Lists of ids that wait to be packed or folded, one after another; past it 503. A million ids take about a second.',
+  ),
+  openedBlobBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    'Of packed ids that the primary keeps open for changes of members: three lists of a million.',
+  ),
   orphanTimeoutMsMax: bound(2_147_483_647, 'ms', 'Of ORPHAN_TIMEOUT_MS: the longest timer there is, 24 days.'),
   allowedOriginsMax: bound(256, 'origins', 'In ALLOWED_ORIGINS.'),
 } as const satisfies Record<string, Bound>;

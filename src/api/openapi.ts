@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type ErrorCode, errors } from '../errors.ts';
 import { type QueryParameter, type Route, routes } from './routes.ts';
 import * as schemas from './schemas.ts';
+import * as segmentSchemas from './segment-schemas.ts';
 
 type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 type JsonMap = { [name: string]: JsonValue };
@@ -27,7 +28,7 @@ export function makeOpenApi(version: string): JsonMap {
         'confirmed for 5 s. GET routes also answer HEAD. Errors are application/problem+json.',
     },
     servers: [{ url: '/' }],
-    tags: ['evaluation', 'flags', 'environments', 'keys', 'service'].map((name) => ({ name })),
+    tags: ['evaluation', 'flags', 'segments', 'environments', 'keys', 'service'].map((name) => ({ name })),
     paths,
     components: {
       schemas: componentSchemas(),
@@ -80,13 +81,23 @@ function operationOf(route: Route, isAlias: boolean): JsonMap {
         : { 'application/json': media },
     };
   }
+  if (route.upload !== undefined) {
+    const { description, example } = route.upload;
+    operation['requestBody'] = {
+      required: true,
+      description,
+      content: { 'text/plain': { schema: { type: 'string' }, example } },
+    };
+  }
   return operation;
 }
 
 function parametersOf(route: Route): JsonValue[] {
   const parameters: JsonValue[] = [];
   for (const [, name] of route.pattern.matchAll(/\{(\w+)\}/g)) {
-    parameters.push({ name: name ?? '', in: 'path', required: true, schema: { type: 'string' } });
+    const choices = route.choices?.[name ?? ''];
+    const schema: JsonMap = { type: 'string', ...(choices === undefined ? {} : { enum: choices }) };
+    parameters.push({ name: name ?? '', in: 'path', required: true, schema });
   }
   for (const parameter of route.query) parameters.push(queryParameter(parameter));
   if (route.attributes) {
@@ -105,7 +116,7 @@ function parametersOf(route: Route): JsonValue[] {
   };
   if (route.snapshot) header('X-Flags-Min-Revision', 'As min_revision.');
   if (route.ifMatch) header('If-Match', 'Only if the version is this: `"3"`; else 412.');
-  if (route.operationId === 'getFlag') header('If-None-Match', '304 if the version is still this: `"3"`.');
+  if (route.ifNoneMatch) header('If-None-Match', '304 if the version is still this: `"3"`.');
   if (route.write)
     header(
       'Idempotency-Key',
@@ -129,7 +140,8 @@ function queryParameter(parameter: QueryParameter): JsonMap {
 function responsesOf(route: Route): JsonMap {
   const headers: JsonMap = {};
   const names = ['X-Flags-Revision', 'X-Flags-Stale'];
-  if (route.group === 'flags' && route.operationId !== 'listFlags') names.push('ETag');
+  const hasVersion = (route.group === 'flags' || route.group === 'segments') && route.environment !== 'each';
+  if (hasVersion) names.push('ETag');
   if (route.reply.status === 201) names.push('Location');
   if (route.scope !== undefined && route.scope !== 'evaluate') names.push('RateLimit', 'RateLimit-Policy');
   for (const name of names) headers[name] = { $ref: `#/components/headers/${name}` };
@@ -138,8 +150,7 @@ function responsesOf(route: Route): JsonMap {
     reply['content'] = { 'application/json': { schema: refTo(route.reply.schema) } };
   else if (route.reply.mediaType !== undefined) reply['content'] = { [route.reply.mediaType]: {} };
   const responses: JsonMap = { [String(route.reply.status)]: reply };
-  if (route.operationId === 'getFlag')
-    responses['304'] = { description: 'The version is still the one in If-None-Match.' };
+  if (route.ifNoneMatch) responses['304'] = { description: 'The version is still the one in If-None-Match.' };
   for (const [status, codes] of problemsByStatus(route)) {
     responses[String(status)] = {
       description: codes.map((code) => `\`${code}\`: ${errors[code].title}`).join('\n\n'),
@@ -158,7 +169,7 @@ function problemsByStatus(route: Route): Map<number, ErrorCode[]> {
     for (const code of ['UNAUTHORIZED', 'RATE_LIMITED', 'SCOPE_REQUIRED', 'INVALID_REQUEST', 'NOT_READY'] as const)
       codes.add(code);
   if (route.environment !== 'none') codes.add('ENVIRONMENT_FORBIDDEN').add('ENVIRONMENT_REQUIRED');
-  if (route.body !== undefined) codes.add('BODY_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE');
+  if (route.body !== undefined || route.upload !== undefined) codes.add('BODY_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE');
   if (route.write) {
     for (const code of [
       'IDEMPOTENCY_RUNNING',
@@ -176,9 +187,10 @@ function problemsByStatus(route: Route): Map<number, ErrorCode[]> {
   return byStatus;
 }
 
+// Whole documents are named like types; parts of them, in lower case, stand where they are used.
 const names = new Map<z.ZodType, string>();
-for (const [name, exported] of Object.entries<unknown>({ ...schemas }))
-  if (exported instanceof z.ZodType) names.set(exported, name);
+for (const [name, exported] of Object.entries<unknown>({ ...schemas, ...segmentSchemas }))
+  if (exported instanceof z.ZodType && /^[A-Z]/.test(name)) names.set(exported, name);
 
 function refTo(schema: z.ZodType): JsonMap {
   return { $ref: `#/components/schemas/${names.get(schema) ?? 'unknown'}` };

@@ -1,8 +1,9 @@
 // Every route, once: the router, the OpenAPI document, the metrics' labels and the table of scopes are made from this.
 import type { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
-import { limits } from '../limits.ts';
+import { documentBody, environment, evaluation, minRevision, page, reading, V1, writing } from './route-parts.ts';
 import * as schemas from './schemas.ts';
+import { segmentRoutes } from './segment-routes.ts';
 
 export type RouteScope = 'evaluate' | 'read' | 'write' | 'admin';
 export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -12,6 +13,9 @@ export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
  * else the body, else the key. `each`: the query, where `*` means all that the key may see, else the key.
  */
 export type RouteEnvironment = 'none' | 'query' | 'body' | 'each';
+
+/** Which member of a body holds attributes; in OFREP's `context` all but targetingKey are. */
+export type AttributesMember = 'attributes' | 'context';
 
 export interface QueryParameter {
   readonly name: string;
@@ -26,16 +30,25 @@ export interface RouteBody {
   readonly mergePatch: boolean;
   /** May be left out altogether; then it is `{}`. */
   readonly optional: boolean;
+  /** An evaluation's, checked by its handler. */
+  readonly attributes?: AttributesMember;
+}
+
+export interface RouteUpload {
+  readonly description: string;
+  readonly example: string;
 }
 
 export interface RouteSpec {
   readonly method: RouteMethod;
   readonly pattern: string;
+  /** Parameters of the pattern that have a few values only; any other is no such route. */
+  readonly choices?: Readonly<Record<string, readonly string[]>>;
   /** The same route at addresses of the original service. */
   readonly alias?: string;
   readonly operationId: string;
   readonly summary: string;
-  readonly group: 'evaluation' | 'flags' | 'environments' | 'keys' | 'service';
+  readonly group: 'evaluation' | 'flags' | 'segments' | 'environments' | 'keys' | 'service';
   /** undefined: no key is asked for. */
   readonly scope: RouteScope | undefined;
   readonly environment: RouteEnvironment;
@@ -47,7 +60,11 @@ export interface RouteSpec {
   /** Changes the store: takes Idempotency-Key. */
   readonly write: boolean;
   readonly ifMatch?: true;
+  /** Answers If-None-Match with 304. */
+  readonly ifNoneMatch?: true;
   readonly body?: RouteBody;
+  /** The body is a text file, taken in as it comes and handed on by its name; `body` is for JSON. */
+  readonly upload?: RouteUpload;
   readonly reply: {
     readonly status: number;
     readonly description: string;
@@ -58,31 +75,6 @@ export interface RouteSpec {
   readonly problems: readonly ErrorCode[];
 }
 
-const V1 = '/api/v1';
-
-const environment: QueryParameter = {
-  name: 'environment',
-  description: "Else the body's, else the only one of the key, else prod.",
-  example: 'prod',
-};
-const minRevision: QueryParameter = {
-  name: 'min_revision',
-  description: 'Wait up to 1 s until this revision is served; also as X-Flags-Min-Revision.',
-  integer: { minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
-};
-const page: readonly QueryParameter[] = [
-  { name: 'cursor', description: 'next_cursor of the page before.' },
-  {
-    name: 'limit',
-    description: 'How many at most.',
-    integer: { minimum: 1, maximum: limits.listPageMax, default: limits.listPageMax },
-  },
-];
-
-/** Fields that most routes share, so that an entry shows what is its own. */
-const evaluation = { group: 'evaluation', scope: 'evaluate', snapshot: true, write: false } as const;
-const reading = { scope: 'read', snapshot: true, write: false } as const;
-const writing = { scope: 'write', snapshot: false, write: true } as const;
 /** Archive and restore: all that a body could say is the environment. */
 const archiving = {
   ...writing,
@@ -103,7 +95,6 @@ const open = {
   problems: [],
 } as const;
 
-const flagBody = (schema: z.ZodType, mergePatch = false): RouteBody => ({ schema, mergePatch, optional: false });
 const storing = ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'VERSION_MISMATCH'] as const;
 
 const table = [
@@ -131,7 +122,7 @@ const table = [
     summary: 'Evaluate one flag, attributes in a body',
     environment: 'body',
     query: [environment, minRevision],
-    body: { schema: schemas.EvaluateRequest, mergePatch: false, optional: false },
+    body: { schema: schemas.EvaluateRequest, mergePatch: false, optional: false, attributes: 'attributes' },
     reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
@@ -143,7 +134,7 @@ const table = [
     summary: 'Evaluate many flags for many users at one revision',
     environment: 'body',
     query: [environment, minRevision],
-    body: { schema: schemas.BatchRequest, mergePatch: false, optional: false },
+    body: { schema: schemas.BatchRequest, mergePatch: false, optional: false, attributes: 'attributes' },
     reply: { status: 200, description: 'One object for each context.', schema: schemas.BatchReply },
     problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
@@ -176,7 +167,7 @@ const table = [
     group: 'flags',
     environment: 'body',
     query: [environment],
-    body: flagBody(schemas.FlagCreate),
+    body: documentBody(schemas.FlagCreate),
     reply: { status: 201, description: 'Made; Location and ETag name it.', schema: schemas.Flag },
     problems: ['ENVIRONMENT_NOT_FOUND', 'FLAG_EXISTS', 'TYPE_CONFLICT'],
   },
@@ -190,6 +181,7 @@ const table = [
     group: 'flags',
     environment: 'query',
     query: [environment, minRevision],
+    ifNoneMatch: true,
     reply: { status: 200, description: 'The document; its ETag is its version.', schema: schemas.Flag },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
@@ -204,7 +196,7 @@ const table = [
     environment: 'body',
     query: [environment],
     ifMatch: true,
-    body: flagBody(schemas.FlagReplace),
+    body: documentBody(schemas.FlagReplace),
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
     problems: [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED'],
   },
@@ -219,7 +211,7 @@ const table = [
     environment: 'body',
     query: [environment],
     ifMatch: true,
-    body: flagBody(schemas.FlagPatch, true),
+    body: documentBody(schemas.FlagPatch, true),
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
     problems: [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED'],
   },
@@ -242,6 +234,7 @@ const table = [
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
     problems: storing,
   },
+  ...segmentRoutes,
   {
     ...reading,
     method: 'GET',

@@ -67,10 +67,25 @@ function compileDocument(document: FlagDocument): CompiledFlag {
   };
 }
 
+/**
+ * A boolean flag with another percentage, of its own or of the rule named, as explain tries it out. What it answers is
+ * what the changed document would, but for its version.
+ */
+export function withPercentage(flag: CompiledFlag, ruleId: string | undefined, percentage: number): CompiledFlag {
+  const outcome = outcomesOf({ flag_id: flag.flagId, version: flag.version, type: 'boolean' });
+  const ranges = percentageRanges(percentage);
+  if (ruleId === undefined) {
+    return { ...flag, ...compileServe(ranges, (variant, isSplit) => outcome(variant, isSplit ? 'SPLIT' : 'STATIC')) };
+  }
+  const served = compileServe(ranges, (variant) => outcome(variant, 'RULE_MATCH', ruleId));
+  return { ...flag, rules: flag.rules?.map((rule) => (rule.ruleId === ruleId ? { ...rule, ...served } : rule)) };
+}
+
 function compileRules(document: FlagDocument, outcome: OutcomeOf): readonly CompiledRule[] {
   return document.rules.map(({ rule_id: ruleId, when, serve }) => ({
     ruleId,
     when: compileCondition(when),
+    weighted: !('variant' in serve),
     ...compileServe(ruleRanges(serve), (variant) => outcome(variant, 'RULE_MATCH', ruleId)),
   }));
 }
@@ -127,8 +142,10 @@ function percentageRanges(percentage: number | undefined): readonly ServedRange[
 
 type OutcomeOf = (variant: string, reason: Reason, ruleId?: string) => Outcome;
 
+type OutcomeSource = Pick<FlagDocument, 'flag_id' | 'version' | 'type' | 'variants' | 'off_variant' | 'format'>;
+
 /** Makes each outcome once: hundreds of ranges and thousands of targets share them. */
-function outcomesOf(document: FlagDocument): OutcomeOf {
+function outcomesOf(document: OutcomeSource): OutcomeOf {
   const made = new Map<string, Outcome>();
   return (variant, reason, ruleId) => {
     // A rule_id has no space in it.
@@ -177,11 +194,9 @@ function makeOutcome(answer: {
   readonly format: NumberFormat | undefined;
 }): Outcome {
   const { flagId, version, enabled, variant, value, reason, ruleId, format } = answer;
+  const choice = ['"variant":', JSON.stringify(variant), ',"value":', renderValue(value, format)].join('');
   const served = [
-    '"variant":',
-    JSON.stringify(variant),
-    ',"value":',
-    renderValue(value, format),
+    choice,
     ',"reason":"',
     reason,
     ruleId === undefined ? '"' : `","rule_id":"${ruleId}"`,
@@ -200,6 +215,7 @@ function makeOutcome(answer: {
     // Joined, not added: the sum of strings is a tree that the first request would have to flatten.
     replyHead: ['{"flag_id":', JSON.stringify(flagId), ',"enabled":', String(enabled), ',"user_id":'].join(''),
     replyTail: ['",', served, ',"revision":'].join(''),
+    reasonAt: choice.length + 2,
     batchJson: ['{"enabled":', String(enabled), ',', served, '}'].join(''),
   };
 }

@@ -10,8 +10,13 @@ export interface Sums {
 
 /** XORs a tag in or, since XOR undoes itself, out. */
 export function toggle(sums: Sums, kind: ItemKind, tag: bigint): void {
-  if (kind === 'key') sums.keys ^= tag;
+  if (isOfKeys(kind)) sums.keys ^= tag;
   else sums.rest ^= tag;
+}
+
+/** Whether an item belongs to the part of a snapshot that never leaves the node, whose sum is `keys`. */
+export function isOfKeys(kind: ItemKind): boolean {
+  return kind === 'key' || kind === 'secret';
 }
 
 export type HashBytes = (bytes: Uint8Array) => bigint;

@@ -9,17 +9,18 @@
 //   .  each remove: u8 kind, u8 0, u16 environment bytes, u16 id bytes, then environment and id
 //   .  u64  xxHash64 of everything before
 //
-// All little-endian. A worker may be older than its primary: another format is refused whole, never half-read.
+// All little-endian. A worker may be older than its primary: another format is refused whole, never half-read. A new kind
+// of item is a new format, for a build that does not know it would serve without it.
 import type { HashBytes } from './checksum.ts';
 import type { DeltaContent, ItemAddress, ItemKind, SnapshotContent, SnapshotHead, SnapshotItem } from './item.ts';
 
 const MAGIC = 0x53475242;
-const FORMAT = 1;
+const FORMAT = 2;
 const HEADER_BYTES = 56;
 const PUT_BYTES = 28;
 const REMOVE_BYTES = 6;
 const HASH_BYTES = 8;
-const KINDS = ['environment', 'flag', 'segment', 'key'] as const satisfies readonly ItemKind[];
+const KINDS = ['environment', 'flag', 'segment', 'key', 'secret'] as const satisfies readonly ItemKind[];
 
 export function encodeSnapshot(content: SnapshotContent, hash: HashBytes): Uint8Array {
   return encode(1, 0, content.head, content.items, [], hash);

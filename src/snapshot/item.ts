@@ -3,11 +3,11 @@
 
 export type { BlobRef, IdLayer, IdListRef, SegmentItem } from '../core/segment.ts';
 
-export type ItemKind = 'environment' | 'flag' | 'segment' | 'key';
+export type ItemKind = 'environment' | 'flag' | 'segment' | 'key' | 'secret';
 
 export interface ItemAddress {
   readonly kind: ItemKind;
-  /** Empty for keys and environments. */
+  /** Empty for keys, environments and secrets. */
   readonly environment: string;
   readonly id: string;
 }
@@ -25,7 +25,7 @@ export interface SnapshotHead {
   /** The store's random identity: revisions of two epochs cannot be compared. */
   readonly epoch: string;
   readonly revision: number;
-  /** XOR of the tags of all live keys, unsigned 64 bits. */
+  /** XOR of the tags of all live keys and secrets, unsigned 64 bits. */
   readonly sumKeys: bigint;
   /** The same over everything else. */
   readonly sumRest: bigint;
@@ -68,4 +68,10 @@ export interface EnvironmentItem {
   readonly created_at: string;
   readonly updated_at: string;
   readonly updated_by: string;
+}
+
+/** The one secret item, `stream`: its `json`. Tokens of event streams are signed with it. */
+export interface SecretItem {
+  /** 256 bits in lower-case hex. */
+  readonly secret: string;
 }

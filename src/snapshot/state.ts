@@ -55,7 +55,7 @@ export function createSnapshotState(content: SnapshotContent): SnapshotState {
 
 /** Why `sums` are not what `head` states; undefined when they are. */
 export function mismatch(sums: Sums, head: SnapshotHead): string | undefined {
-  if (sums.keys !== head.sumKeys) return 'the sum over keys differs';
+  if (sums.keys !== head.sumKeys) return 'the sum over keys and secrets differs';
   if (sums.rest !== head.sumRest) return 'the sum over flags, segments and environments differs';
   return undefined;
 }

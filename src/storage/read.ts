@@ -5,6 +5,7 @@ import type {
   DeltaContent,
   ItemAddress,
   ItemKind,
+  SecretItem,
   SnapshotContent,
   SnapshotHead,
   SnapshotItem,
@@ -18,7 +19,13 @@ import { timeText, unsigned } from './write.ts';
  * Rows made into items before the loop gets a turn: parsing a document costs some tens of microseconds, a segment's
  * lists up to a millisecond.
  */
-const ROWS_PER_TURN: Readonly<Record<ItemKind, number>> = { environment: 200, flag: 200, segment: 10, key: 200 };
+const ROWS_PER_TURN: Readonly<Record<ItemKind, number>> = {
+  environment: 200,
+  flag: 200,
+  segment: 10,
+  key: 200,
+  secret: 1,
+};
 /** How far back a readable version is looked for. */
 const VERSIONS_BACK_MAX = 100;
 
@@ -83,7 +90,7 @@ export function readSince(sql: Sql, revision: number, onQuarantine: OnQuarantine
   });
 }
 
-const KINDS = ['environment', 'flag', 'segment', 'key'] as const satisfies readonly ItemKind[];
+const KINDS = ['environment', 'flag', 'segment', 'key', 'secret'] as const satisfies readonly ItemKind[];
 
 /** For each kind: its live rows, how they are addressed, and what an item needs of them. */
 const SOURCES: Readonly<
@@ -110,6 +117,11 @@ const SOURCES: Readonly<
     address: 'item.key_id = changed.id',
     columns: `'' AS environment, key_id AS id, revision, tag, key_hash, name, scopes, environments, tags, rate_limit,
       ${timeText('expires_at')} AS expires_at`,
+  },
+  secret: {
+    live: 'stream_secret AS item',
+    address: `changed.id = 'stream'`,
+    columns: `'' AS environment, 'stream' AS id, revision, tag, secret`,
   },
 };
 
@@ -156,6 +168,8 @@ function itemJson(tx: Queryable, kind: ItemKind, row: ItemRow, onQuarantine: OnQ
       return JSON.stringify(keyItem(row as ItemRow & KeyColumns));
     case 'environment':
       return JSON.stringify(environmentItem(row as ItemRow & EnvironmentColumns));
+    case 'secret':
+      return JSON.stringify({ secret: (row as ItemRow & SecretItem).secret } satisfies SecretItem);
   }
 }
 

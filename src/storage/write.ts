@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { Issue } from '../core/model.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { CommandOutcome, IfMatch } from '../ipc/messages.ts';
+import { isOfKeys } from '../snapshot/checksum.ts';
 import type { ItemKind } from '../snapshot/item.ts';
 import type { Queryable, Sql } from './sql.ts';
 
@@ -104,7 +105,7 @@ export async function finishWrite(write: Write): Promise<number> {
   let sumKeys = 0n;
   let sumRest = 0n;
   for (const { kind, tagBefore = 0n, tagAfter = 0n } of changes) {
-    if (kind === 'key') sumKeys ^= tagBefore ^ tagAfter;
+    if (isOfKeys(kind)) sumKeys ^= tagBefore ^ tagAfter;
     else sumRest ^= tagBefore ^ tagAfter;
   }
   await tx.query(

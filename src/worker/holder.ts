@@ -4,7 +4,13 @@ import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
 import type { HashBytes } from '../snapshot/checksum.ts';
 import { type Envelope, openEnvelope } from '../snapshot/encoding.ts';
 import { mismatch } from '../snapshot/state.ts';
-import { type Compiled, compileDelta, compileSnapshot, type HeldSnapshot } from './compile-snapshot.ts';
+import {
+  type CompileDeps,
+  type Compiled,
+  compileDelta,
+  compileSnapshot,
+  type HeldSnapshot,
+} from './compile-snapshot.ts';
 import type { ServingSnapshot, SnapshotHolder } from './serving.ts';
 import { createSlices } from './slices.ts';
 
@@ -25,6 +31,7 @@ export function createHolder(deps: {
   readonly warn: (fields: object, message: string) => void;
   /** Fault injection for tests: each delta's compile takes this much longer, in slices. */
   readonly faultCompileMs: number;
+  readonly compile: CompileDeps;
 }): Holder {
   let held: HeldSnapshot | undefined;
   let tier = 'none';
@@ -33,6 +40,7 @@ export function createHolder(deps: {
   let awaitsWhole = false;
   let queue: Promise<void> = Promise.resolve();
   const waiters = new Set<{ revision: number; done: (reached: boolean) => void }>();
+  const swapListeners: (() => void)[] = [];
   let firstServed: () => void = () => {};
   const first = new Promise<void>((resolve) => {
     firstServed = resolve;
@@ -56,6 +64,7 @@ export function createHolder(deps: {
     ack(held.serving);
     firstServed();
     for (const waiter of waiters) if (held.serving.revision >= waiter.revision) waiter.done(true);
+    for (const tell of swapListeners) tell();
   }
 
   function ack({ epoch, revision }: ServingSnapshot): void {
@@ -64,7 +73,8 @@ export function createHolder(deps: {
 
   function isCorrection({ kind, head }: Envelope): boolean {
     if (kind !== 'snapshot' || held === undefined || head.revision !== held.serving.revision) return false;
-    return mismatch(held.sums, head) !== undefined;
+    // The ids that a segment lacked may have been found meanwhile, which no sum tells.
+    return mismatch(held.sums, head) !== undefined || hasQuarantinedSegment(held.serving);
   }
 
   /** undefined: nothing to do, the message is older than what is served, or than what was asked for. */
@@ -79,13 +89,13 @@ export function createHolder(deps: {
         ack(serving);
         return undefined;
       }
-      if (envelope.kind === 'snapshot') return await compileSnapshot(envelope);
+      if (envelope.kind === 'snapshot') return await compileSnapshot(envelope, deps.compile);
       if (held === undefined || !sameStore || envelope.from !== held.serving.revision) {
         // The snapshot that was asked for is behind this delta in the same socket, and has it in it.
         return awaitsWhole ? undefined : { ok: false, reason: `delta from revision ${envelope.from}` };
       }
       if (deps.faultCompileMs > 0) await burn(deps.faultCompileMs, deps.now);
-      return await compileDelta(held, envelope);
+      return await compileDelta(held, envelope, deps.compile);
     } catch (error) {
       return { ok: false, reason: error instanceof Error ? error.message : String(error) };
     }
@@ -111,6 +121,7 @@ export function createHolder(deps: {
       }
       queue = queue.then(() => take(message));
     },
+    onSwap: (tell) => void swapListeners.push(tell),
     waitFor(revision, timeoutMs) {
       if (held !== undefined && held.serving.revision >= revision) return Promise.resolve(true);
       deps.send({ type: 'want', revision });
@@ -128,6 +139,12 @@ export function createHolder(deps: {
       });
     },
   };
+}
+
+function hasQuarantinedSegment({ environments }: ServingSnapshot): boolean {
+  return [...environments.values()].some(({ segments }) =>
+    [...segments.values()].some(({ quarantined }) => quarantined !== undefined),
+  );
 }
 
 /** Keeps the processor busy for `ms`, in slices, as a very large delta would. */

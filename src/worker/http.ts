@@ -14,6 +14,7 @@ import { createEnvironmentHandlers, createKeyHandlers } from './routes/environme
 import { createEvaluateGet } from './routes/evaluate.ts';
 import { createEvaluationHandlers } from './routes/evaluations.ts';
 import { createFlagHandlers } from './routes/flags.ts';
+import { createSegmentHandlers } from './routes/segments.ts';
 import { createServiceHandlers, type ServiceState } from './routes/service.ts';
 import type { Transport } from './transport/transport.ts';
 import { createUwsTransport } from './transport/uws.ts';
@@ -41,6 +42,7 @@ export function createHttp(deps: HttpDeps): Http {
   const keyed: KeyedHandlers = {
     ...createEvaluationHandlers(deps.hash),
     ...createFlagHandlers(run),
+    ...createSegmentHandlers(run),
     ...createEnvironmentHandlers(run),
     ...createKeyHandlers(run),
   };

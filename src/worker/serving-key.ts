@@ -1,5 +1,5 @@
-// A key as the snapshot carries it becomes a key as a request asks about it.
-import type { KeyItem } from '../snapshot/item.ts';
+// Keys and secrets as the snapshot carries them become what a request asks about.
+import type { KeyItem, SecretItem } from '../snapshot/item.ts';
 import type { Scope, ServingKey } from './serving.ts';
 
 const RANK: Readonly<Record<Scope, number>> = { evaluate: 1, read: 2, write: 3, admin: 4 };
@@ -11,6 +11,16 @@ const RANK: Readonly<Record<Scope, number>> = { evaluate: 1, read: 2, write: 3, 
 export function compileKey(json: string): ServingKey | undefined {
   try {
     return fromItem(JSON.parse(json) as KeyItem);
+  } catch {
+    return undefined;
+  }
+}
+
+/** undefined for an item that cannot be read: then there are no streams, and all else goes on. */
+export function compileSecret(json: string): Uint8Array | undefined {
+  try {
+    const { secret } = JSON.parse(json) as SecretItem;
+    return /^[0-9a-f]{64}$/.test(secret) ? Buffer.from(secret, 'hex') : undefined;
   } catch {
     return undefined;
   }

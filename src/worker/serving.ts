@@ -38,6 +38,8 @@ export interface ServingSnapshot {
   readonly revision: number;
   readonly environments: ReadonlyMap<string, ServingEnvironment>;
   readonly keysByHash: ReadonlyMap<string, ServingKey>;
+  /** What tokens of event streams are signed with; undefined: the store has none, and there are no streams. */
+  readonly streamSecret: Uint8Array | undefined;
 }
 
 export interface SnapshotHolder {
@@ -49,6 +51,8 @@ export interface SnapshotHolder {
   readonly tier: string;
   /** Resolves true as soon as `revision` is served here, false after `timeoutMs`. Tells the primary at once. */
   waitFor(revision: number, timeoutMs: number): Promise<boolean>;
+  /** `tell` is called right after each swap of `current`. It must not do the work there: it marks, and a loop works. */
+  onSwap(tell: () => void): void;
 }
 
 export interface PrimaryLink {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -29,7 +29,7 @@ test('the first opening says that it makes the database', async (t) => {
 });
 
 test('migrations apply once, in order', async (t) => {
-  t.same(applied, ['001_store.sql', '002_api_keys.sql']);
+  t.same(applied, readdirSync(new URL('../../migrations/', import.meta.url)).sort());
   t.same(await migrate(sql), []);
 });
 
@@ -54,8 +54,24 @@ test('three environments are there from the start', async (t) => {
     'environment dev',
     'environment prod',
     'environment staging',
+    'secret stream',
   ]);
   t.same(head.changedAt, { prod: 1, staging: 1, dev: 1 });
+});
+
+test('a store has one secret for streams, of 256 bits, which a follower is sent and the sums of older builds leave out', async (t) => {
+  const { items } = await store.readAll();
+  const secret = items.find((item) => item.kind === 'secret');
+  t.match(JSON.parse(secret?.json ?? ''), { secret: /^[0-9a-f]{64}$/ });
+  t.equal(secret?.tag, 0n);
+  const delta = await store.readSince((secret?.revision ?? 0) - 1);
+  t.same(
+    delta?.puts.filter((item) => item.kind === 'secret'),
+    [secret],
+  );
+  await t.rejects(sql.query("INSERT INTO stream_secret (secret, revision) VALUES (repeat('a', 64), 1)"), {
+    code: '23505',
+  });
 });
 
 test('a key inserted by SQL with four columns takes a revision and is followed', async (t) => {

@@ -4,7 +4,28 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packIds } from '../../src/core/pack-ids.ts';
 import { hashUser } from '../../src/kernel/murmur3.ts';
-import type { BlobRef, IdListRef, SegmentItem, SnapshotItem } from '../../src/snapshot/item.ts';
+import type {
+  BlobRef,
+  DeltaContent,
+  IdListRef,
+  SegmentItem,
+  SnapshotContent,
+  SnapshotItem,
+} from '../../src/snapshot/item.ts';
+import type { CompileDeps } from '../../src/worker/compile-snapshot.ts';
+
+/** For holders whose snapshots have no segment with packed ids. */
+export const withoutBlobs: CompileDeps = {
+  readBlob: (ref) => Promise.reject(new Error(`no blob ${ref.hash}`)),
+  hashUser,
+};
+
+/** For sync loops whose snapshots name no files. */
+export const nothingToPrepare = {
+  prepareAll: (content: SnapshotContent) => Promise.resolve(content),
+  prepareDelta: (delta: DeltaContent) => Promise.resolve(delta),
+  mended: () => Promise.resolve(false),
+};
 
 export const EMPTY_LIST: IdListRef = { layers: [], tail: { adds: [], drops: [] }, count: 0 };
 

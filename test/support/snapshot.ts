@@ -49,6 +49,10 @@ export function keyItem(id: string, revision: number, tag: bigint, hash: string)
   return { kind: 'key', environment: '', id, revision, tag, json };
 }
 
+export function secretItem(revision: number, tag: bigint, secret: string): SnapshotItem {
+  return { kind: 'secret', environment: '', id: 'stream', revision, tag, json: JSON.stringify({ secret }) };
+}
+
 export function environmentItem(id: string, revision: number, tag: bigint): SnapshotItem {
   return {
     kind: 'environment',

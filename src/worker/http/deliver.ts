@@ -7,7 +7,7 @@ import type { Answer } from './call.ts';
 import type { Cors } from './cors.ts';
 import type { HttpDeps } from './deps.ts';
 import { isRefusal, problemJson } from './refusal.ts';
-import { type Reply, statusLine } from './reply.ts';
+import { type Reply, type StreamedReply, statusLine } from './reply.ts';
 import type { RawRequest } from './request.ts';
 
 /** Either kind of exchange. */
@@ -22,7 +22,11 @@ export interface Delivery {
   readonly showsLimit: boolean;
 }
 
-export type Deliver = (outlet: Outlet, delivery: Delivery, answer: Answer) => void;
+export interface Deliver {
+  whole(outlet: Outlet, delivery: Delivery, answer: Answer): void;
+  /** Counted and logged when it begins. */
+  streamed(held: HeldExchange, delivery: Delivery, reply: StreamedReply): Promise<void>;
+}
 
 type Lines = (readonly [name: string, value: string])[];
 
@@ -30,7 +34,7 @@ export function createDeliver(
   deps: Pick<HttpDeps, 'holder' | 'limiter' | 'tallies' | 'accessLog'>,
   cors: Cors,
 ): Deliver {
-  function linesOf(delivery: Delivery, reply: Reply, code: string | undefined): Lines {
+  function linesOf(delivery: Delivery, reply: Omit<Reply, 'body'>, code: string | undefined): Lines {
     const { request, key } = delivery;
     const lines: Lines = reply.mediaType === '' ? [] : [['Content-Type', reply.mediaType]];
     lines.push(['X-Flags-Revision', String(reply.revision ?? deps.holder.current?.revision ?? 0)]);
@@ -43,28 +47,40 @@ export function createDeliver(
     return lines;
   }
 
-  return (outlet, delivery, answer) => {
-    const reply = isRefusal(answer) ? toProblem(answer, delivery.request.requestId) : answer;
-    const { request } = delivery;
-    const head = makeHead(linesOf(delivery, reply, isRefusal(answer) ? answer.code : undefined));
-    const status = statusLine(reply.status);
-    if (reply.body === undefined)
-      outlet.sendEmpty(status, head, reply.status === 204 || reply.status === 304 ? undefined : 0);
-    else if (request.method === 'HEAD') outlet.sendEmpty(status, head, Buffer.byteLength(reply.body));
-    else outlet.send(status, head, reply.body);
+  function count({ request, routeIndex, key }: Delivery, status: number): void {
     const seconds = (performance.now() - request.startedMs) / 1000;
-    deps.tallies.request(delivery.routeIndex, reply.status, seconds);
-    if (reply.status === 429) deps.tallies.count('burgee_rate_limited_total', 1);
-    if (!deps.accessLog.wants(reply.status)) return;
+    deps.tallies.request(routeIndex, status, seconds);
+    if (status === 429) deps.tallies.count('burgee_rate_limited_total', 1);
+    if (!deps.accessLog.wants(status)) return;
     deps.accessLog.record({
       requestId: request.requestId,
       method: request.method,
-      route: routeLabels[delivery.routeIndex] ?? '',
-      status: reply.status,
+      route: routeLabels[routeIndex] ?? '',
+      status,
       seconds,
-      keyId: delivery.key?.keyId,
+      keyId: key?.keyId,
       traceparent: request.traceparent,
     });
+  }
+
+  return {
+    whole(outlet, delivery, answer) {
+      const reply = isRefusal(answer) ? toProblem(answer, delivery.request.requestId) : answer;
+      const head = makeHead(linesOf(delivery, reply, isRefusal(answer) ? answer.code : undefined));
+      const status = statusLine(reply.status);
+      if (reply.body === undefined)
+        outlet.sendEmpty(status, head, reply.status === 204 || reply.status === 304 ? undefined : 0);
+      else if (delivery.request.method === 'HEAD') outlet.sendEmpty(status, head, Buffer.byteLength(reply.body));
+      else outlet.send(status, head, reply.body);
+      count(delivery, reply.status);
+    },
+    async streamed(held, delivery, reply) {
+      const head = makeHead(linesOf(delivery, reply, undefined));
+      const status = statusLine(reply.status);
+      count(delivery, reply.status);
+      if (delivery.request.method === 'HEAD') held.sendEmpty(status, head, undefined);
+      else await reply.run(held.stream(status, head, reply.kind));
+    },
   };
 }
 

@@ -9,7 +9,8 @@ import { type Auth, rawKeyOf } from '../auth.ts';
 import { SPENT, WAIT } from '../limiter.ts';
 import type { ServingKey, ServingSnapshot, SnapshotHolder } from '../serving.ts';
 import type { Exchange, HeldExchange } from '../transport/transport.ts';
-import { checkMediaType, readJson } from './body.ts';
+import type { Uploads } from '../uploads.ts';
+import { checkMediaType, readEvaluationJson, readJson } from './body.ts';
 import type {
   Answer,
   Call,
@@ -26,9 +27,10 @@ import type { HttpDeps } from './deps.ts';
 import { checkBound, readBodyEnvironment, resolveEnvironment } from './environment.ts';
 import { decodePart, type Query, readQuery } from './query.ts';
 import { invalid, isRefusal, type Refusal, refuse, refuseIssues } from './refusal.ts';
-import { emptyReply } from './reply.ts';
+import { emptyReply, isStreamed, type StreamedReply } from './reply.ts';
 import { copyRequest, declaredBytes, type RawRequest } from './request.ts';
 import { findRoute, type Match } from './router.ts';
+import { checkUpload, takeUpload } from './upload-body.ts';
 
 const RANK: Readonly<Record<RouteScope, number>> = { evaluate: 1, read: 2, write: 3, admin: 4 };
 const NO_BYTES = new Uint8Array(0);
@@ -52,19 +54,19 @@ export function createFailureAnswer(
     const request = exchange === undefined ? undefined : copyRequest(exchange, performance.now());
     logger.error({ err: error, requestId: request?.requestId, path: request?.path }, 'a handler failed');
     if (exchange === undefined || request === undefined) return;
-    deliver(exchange, { request, routeIndex: NO_ROUTE, key: undefined, showsLimit: false }, refuse('INTERNAL'));
+    deliver.whole(exchange, { request, routeIndex: NO_ROUTE, key: undefined, showsLimit: false }, refuse('INTERNAL'));
   };
 }
 
 export function createPipeline(deps: {
-  readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'logger'>;
+  readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'uploads' | 'logger'>;
   readonly auth: Auth;
   readonly cors: Cors;
   readonly deliver: Deliver;
   readonly keyed: KeyedHandlers;
   readonly open: OpenHandlers;
 }): Pipeline {
-  const { holder, limiter, logger } = deps.http;
+  const { holder, limiter, uploads, logger } = deps.http;
   const waiters = { count: 0 };
 
   function keyOf(request: RawRequest, snapshot: ServingSnapshot): ServingKey | undefined {
@@ -72,20 +74,17 @@ export function createPipeline(deps: {
     return deps.auth.find(rawKey, snapshot, Date.now());
   }
 
-  /** Answers now, while the exchange lives; or keeps it and answers when the promise is there. */
-  function answerLater(
-    exchange: Exchange,
-    delivery: Delivery,
-    bodyBytesMax: number,
-    work: (held: HeldExchange) => Promise<Answer>,
-  ): void {
-    const held = exchange.hold(bodyBytesMax);
-    work(held)
+  /** Answers when the promise is there. */
+  function answerLater(delivery: Delivery, held: HeldExchange, work: Promise<Answer | StreamedReply>): void {
+    work
       .then(
-        (answer) => deliverTo(held, delivery, answer),
+        (answer) => {
+          if (isRefusal(answer) || !isStreamed(answer)) return deliverTo(held, delivery, answer);
+          return deps.deliver.streamed(held, delivery, answer);
+        },
         (error: unknown) => {
           logger.error({ err: error, requestId: delivery.request.requestId }, 'a request failed');
-          deps.deliver(held, delivery, refuse('INTERNAL'));
+          deps.deliver.whole(held, delivery, refuse('INTERNAL'));
         },
       )
       .catch((error: unknown) =>
@@ -95,7 +94,7 @@ export function createPipeline(deps: {
 
   function deliverTo(outlet: Outlet, delivery: Delivery, answer: Answer): void {
     if (isRefusal(answer) && declaredBytes(delivery.request) > limits.bodyBytesDrainedMax) outlet.closeAfterReply();
-    deps.deliver(outlet, delivery, answer);
+    deps.deliver.whole(outlet, delivery, answer);
   }
 
   return (exchange, taken) => {
@@ -107,7 +106,7 @@ export function createPipeline(deps: {
       const held = exchange.hold(0);
       held.closeAfterReply();
       const told = invalid('Content-Length', 'the length of the body must be told once, in one way');
-      setImmediate(() => deps.deliver(held, delivery, told));
+      setImmediate(() => deps.deliver.whole(held, delivery, told));
       return undefined;
     }
     const { match, allow } = findRoute(request.method, request.path);
@@ -117,9 +116,8 @@ export function createPipeline(deps: {
     if (route.scope === undefined) {
       const key = snapshot === undefined ? undefined : keyOf(request, snapshot);
       const handler = deps.open[route.operationId as OpenOperationId];
-      return answerLater(exchange, { ...delivery, routeIndex: index }, 0, async () =>
-        handler({ request, parameters: match.raw, key }),
-      );
+      const answering = async (): Promise<Answer> => handler({ request, parameters: match.raw, key });
+      return answerLater({ ...delivery, routeIndex: index }, exchange.hold(0), answering());
     }
     if (snapshot === undefined)
       return deliverTo(
@@ -134,16 +132,26 @@ export function createPipeline(deps: {
     const verdict = taken?.verdict ?? limiter.tryTake(key, Date.now());
     const keyed = { request, routeIndex: index, key, showsLimit: route.group !== 'evaluation' };
     if (verdict === SPENT) return deliverTo(exchange, keyed, refuse('RATE_LIMITED'));
-    const bodyBytesMax = route.body === undefined ? 0 : limits.bodyBytesMax;
-    return answerLater(exchange, keyed, bodyBytesMax, async (held) => {
+    const held = holdFor(route, exchange);
+    const answering = async (): Promise<Answer | StreamedReply> => {
       if (verdict === WAIT && !(await limiter.waitTake(key))) return refuse('RATE_LIMITED');
-      const call = await readCall(request, match, key, held, snapshot.revision);
-      // The body may have come long after the key was checked: one revoked or expired meanwhile must not act any more.
-      if (!isLive(key, holder)) return unauthorized();
-      if (isRefusal(call)) return call;
-      return answer(call, deps.keyed[route.operationId as KeyedOperationId], holder, waiters);
-    });
+      const call = await readCall(request, match, key, held, snapshot.revision, uploads);
+      if (isRefusal(call)) return isLive(key, holder) ? call : unauthorized();
+      try {
+        // The body may have come long after the key was checked: one revoked or expired meanwhile must not act any more.
+        if (!isLive(key, holder)) return unauthorized();
+        return await answer(call, deps.keyed[route.operationId as KeyedOperationId], holder, waiters);
+      } finally {
+        await call.upload?.remove();
+      }
+    };
+    return answerLater(keyed, held, answering());
   };
+}
+
+function holdFor(route: Route, exchange: Exchange): HeldExchange {
+  if (route.upload) return exchange.hold(limits.uploadBytesMax, limits.uploadUnreadBytesMax);
+  return exchange.hold(route.body === undefined ? 0 : limits.bodyBytesMax);
 }
 
 function unauthorized(): Refusal {
@@ -178,6 +186,7 @@ async function readCall(
   key: ServingKey,
   held: HeldExchange,
   current: number,
+  uploads: Uploads,
 ): Promise<Call | Refusal> {
   const { route } = match;
   if (route.scope !== undefined && key.rank < RANK[route.scope]) {
@@ -203,6 +212,10 @@ async function readCall(
   if (isRefusal(body)) return body;
   const environment = readEnvironment(route, key, fromQuery, body.value);
   if (isRefusal(environment)) return environment;
+  const taken = route.upload
+    ? await takeUpload(held, uploads, conditions.idempotency)
+    : { upload: undefined, idempotency: conditions.idempotency };
+  if (isRefusal(taken)) return taken;
   return {
     request,
     route,
@@ -213,11 +226,13 @@ async function readCall(
     bodyBytes: bytes.byteLength,
     ...environment,
     ...conditions,
+    ...taken,
   };
 }
 
-/** 413 and 415. */
+/** 413 and 415. A file is not read yet: no more than its size and type are known before the rest is checked. */
 async function readBytes(request: RawRequest, route: Route, held: HeldExchange): Promise<Uint8Array | Refusal> {
+  if (route.upload) return checkUpload(request) ?? NO_BYTES;
   if (route.body === undefined) return NO_BYTES;
   const tooLarge = refuse('BODY_TOO_LARGE', `The request body is over ${limits.bodyBytesMax} bytes.`, [
     ['Connection', 'close'],
@@ -232,9 +247,10 @@ async function readBytes(request: RawRequest, route: Route, held: HeldExchange):
 function readBody(route: Route, bytes: Uint8Array): { readonly value: unknown } | Refusal {
   if (route.body === undefined) return { value: undefined };
   if (bytes.byteLength === 0 && route.body.optional) return { value: {} };
-  const body = readJson(bytes);
   // Evaluations check theirs by hand.
-  if (isRefusal(body) || route.group === 'evaluation') return body;
+  if (route.body.attributes !== undefined) return readEvaluationJson(bytes, route.body.attributes);
+  const body = readJson(bytes);
+  if (isRefusal(body)) return body;
   const issues = findIssues(route.body.schema, body.value);
   return issues.length > 0 ? refuseIssues(issues) : body;
 }
@@ -284,7 +300,7 @@ async function answer(
   handler: KeyedHandler,
   holder: SnapshotHolder,
   waiters: { count: number },
-): Promise<Answer> {
+): Promise<Answer | StreamedReply> {
   const responder = handler(call);
   if (isRefusal(responder)) return responder;
   if (call.route.environment === 'body') {

@@ -1,4 +1,5 @@
 // What a route answers, before it is bytes on a connection.
+import type { ReplyStream, StreamKind } from '../transport/transport.ts';
 
 export interface Reply {
   readonly status: number;
@@ -8,6 +9,17 @@ export interface Reply {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** The revision it was answered from, when that is not the snapshot's. */
   readonly revision: number | undefined;
+}
+
+/** A reply in chunks, made while they are sent. Answers HEAD without being run. */
+export interface StreamedReply extends Omit<Reply, 'body'> {
+  readonly kind: StreamKind;
+  /** Writes to the stream, now or later, and ends it if it is finite. A rejection is logged, and nothing else. */
+  readonly run: (stream: ReplyStream) => void | Promise<void>;
+}
+
+export function isStreamed(reply: Reply | StreamedReply): reply is StreamedReply {
+  return 'run' in reply;
 }
 
 const NO_HEADERS: Reply['headers'] = [];

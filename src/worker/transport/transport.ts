@@ -27,8 +27,11 @@ export interface Exchange {
   sendEmpty(status: string, head: Head, contentLength: number | undefined): void;
   /** Closes the connection once the reply is out. To be called before it is sent. */
   closeAfterReply(): void;
-  /** Keeps the exchange past the handler's return, and collects its body up to `bodyBytesMax` from now on. */
-  hold(bodyBytesMax: number): HeldExchange;
+  /**
+   * Keeps the exchange past the handler's return, and takes in its body up to `bodyBytesMax` from now on. Past
+   * `unreadBytesMax` (default: all of it) that nobody has taken yet, the client has to wait.
+   */
+  hold(bodyBytesMax: number, unreadBytesMax?: number): HeldExchange;
 }
 
 export interface HeldExchange {
@@ -36,9 +39,51 @@ export interface HeldExchange {
   readonly aborted: boolean;
   /** The body's bytes, its own copy; undefined as soon as it is over the limit; empty when the client has gone. */
   body(): Promise<Uint8Array | undefined>;
+  /**
+   * Instead of `body`, one call at a time: the next bytes of the body, their own copy; undefined when no more come, and
+   * `bodyEnded` says why.
+   */
+  nextChunk(): Promise<Uint8Array | undefined>;
+  /** undefined while more may come. `answered`: a reply went out before the body was whole; the rest is thrown away. */
+  readonly bodyEnded: 'complete' | 'too-large' | 'aborted' | 'answered' | undefined;
   send(status: string, head: Head, body: string | Uint8Array): void;
   sendEmpty(status: string, head: Head, contentLength: number | undefined): void;
+  /** Answers in chunks. Not for HEAD: that is `sendEmpty` without a length. */
+  stream(status: string, head: Head, kind: StreamKind): ReplyStream;
   closeAfterReply(): void;
+}
+
+/**
+ * `finite`: in flight until it ends, a drain waits for it. `endless`: it ends when one side has had enough, so a drain
+ * does not wait but ends it.
+ */
+export type StreamKind = 'finite' | 'endless';
+
+/**
+ * A reply in chunks. Everything may be called at any time: once the reply has ended or the client has gone nothing
+ * happens. A client for which more than `limits.streamUnsentBytesMax` wait is cut off, and so is one that takes nothing
+ * for about 10 s after the last write.
+ */
+export interface ReplyStream {
+  /**
+   * The head leaves with the first chunk. False: bytes from before are still unsent, so wait for `onWritable`; the
+   * chunk is kept and will go in its turn.
+   */
+  write(chunk: string | Uint8Array): boolean;
+  /** `tell` is called whenever the socket takes bytes again. One callback; a later one replaces it. */
+  onWritable(tell: () => void): void;
+  /** `tell` is called when the client has gone, or `close` was called; at once when it is gone already. Not after `end`. */
+  onClosed(tell: () => void): void;
+  /** `tell` is called when a drain is about to end an endless stream: the last moment to write. */
+  onDrain(tell: () => void): void;
+  /**
+   * At most this many bytes are kept for a client that does not take them. Exact to one chunk, and brought up to date by
+   * each write.
+   */
+  unsentBytes(): number;
+  end(): void;
+  /** Cuts the connection: what is unsent is lost, and the client sees that the reply is not whole. */
+  close(): void;
 }
 
 export interface Transport {

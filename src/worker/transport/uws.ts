@@ -2,25 +2,37 @@
 // that dies when its handler returns, replies to connections that are gone, body chunks that are taken away again,
 // writes outside a cork, an exception or a forgotten reply that would end the process.
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js';
+import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { loadUws } from './load-uws.ts';
-import type { Exchange, Handler, Head, HeldExchange, Transport, TransportOptions } from './transport.ts';
+import { UwsReplyStream } from './reply-stream.ts';
+import type {
+  Exchange,
+  Handler,
+  Head,
+  HeldExchange,
+  ReplyStream,
+  StreamKind,
+  Transport,
+  TransportOptions,
+} from './transport.ts';
 
 /** How often a drain looks whether the connections are gone. */
 const DRAIN_LOOK_MS = 10;
-const NOTHING = new Uint8Array(0);
 
 /** What the connections of one server have in common. */
 interface Shared {
   draining: boolean;
   inFlight: number;
   lastRequestMs: number;
+  /** Replies without an end of their own: not in flight, and ended by a drain. */
+  readonly endless: Set<UwsReplyStream>;
 }
 
 /** Loads the library (after its checksum) and makes a server that does not listen yet. */
 export async function createUwsTransport(options: TransportOptions): Promise<Transport> {
   const uws = await loadUws();
   const app: TemplatedApp = uws.App();
-  const shared: Shared = { draining: false, inFlight: 0, lastRequestMs: 0 };
+  const shared: Shared = { draining: false, inFlight: 0, lastRequestMs: 0, endless: new Set() };
   let connectionCount = 0;
   let listenSocket: us_listen_socket | undefined;
   let closed = false;
@@ -71,6 +83,7 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
     drain: (quietMs) => {
       shared.draining = true;
       closeListenSocket();
+      for (const stream of [...shared.endless]) stream.drain();
       const startedMs = Date.now();
       return new Promise((resolve) => {
         const look = setInterval(() => {
@@ -155,9 +168,9 @@ class LiveExchange implements Exchange {
     this.res.close();
   }
 
-  hold(bodyBytesMax: number): HeldExchange {
+  hold(bodyBytesMax: number, unreadBytesMax = bodyBytesMax): HeldExchange {
     this.open = false;
-    return new Held(this.res, this.shared, this.closing, bodyBytesMax);
+    return new Held(this.res, this.shared, this.closing, bodyBytesMax, unreadBytesMax);
   }
 }
 
@@ -166,28 +179,31 @@ class Held implements HeldExchange {
   aborted = false;
   private readonly res: HttpResponse;
   private readonly shared: Shared;
+  private readonly incoming: IncomingBody;
   private closing: boolean;
   private open = true;
-  private chunks: Uint8Array[] | undefined = [];
-  private bodyBytes = 0;
-  private collected: Uint8Array | undefined;
-  private complete = false;
-  private tell: ((body: Uint8Array | undefined) => void) | undefined;
+  private reply: UwsReplyStream | undefined;
 
-  constructor(res: HttpResponse, shared: Shared, closing: boolean, bodyBytesMax: number) {
+  constructor(res: HttpResponse, shared: Shared, closing: boolean, bodyBytesMax: number, unreadBytesMax: number) {
     this.res = res;
     this.shared = shared;
     this.closing = closing;
+    this.incoming = new IncomingBody(res, bodyBytesMax, unreadBytesMax);
     shared.inFlight += 1;
     res.onAborted(() => this.abort());
-    res.onData((chunk, isLast) => this.take(chunk, isLast, bodyBytesMax));
+    res.onData((chunk, isLast) => this.incoming.receive(chunk, isLast));
+  }
+
+  get bodyEnded(): BodyEnd | undefined {
+    return this.incoming.ended;
   }
 
   body(): Promise<Uint8Array | undefined> {
-    if (this.complete) return Promise.resolve(this.collected);
-    return new Promise((resolve) => {
-      this.tell = resolve;
-    });
+    return this.incoming.all();
+  }
+
+  nextChunk(): Promise<Uint8Array | undefined> {
+    return this.incoming.next();
   }
 
   closeAfterReply(): void {
@@ -196,44 +212,57 @@ class Held implements HeldExchange {
 
   send(status: string, head: Head, body: string | Uint8Array): void {
     if (!this.settle()) return;
+    this.leave();
     this.res.cork(() => write(this.res, status, head, body, this.closing || this.shared.draining));
   }
 
   sendEmpty(status: string, head: Head, contentLength: number | undefined): void {
     if (!this.settle()) return;
+    this.leave();
     this.res.cork(() => writeEmpty(this.res, status, head, contentLength, this.closing || this.shared.draining));
   }
 
-  private take(chunk: ArrayBuffer, isLast: boolean, bodyBytesMax: number): void {
-    if (this.complete) return;
-    this.bodyBytes += chunk.byteLength;
-    if (this.bodyBytes > bodyBytesMax) return this.finish(undefined);
-    // The library takes the chunk away when this returns.
-    if (chunk.byteLength > 0) this.chunks?.push(new Uint8Array(chunk.slice(0)));
-    if (isLast) this.finish(join(this.chunks ?? [], this.bodyBytes));
-  }
-
-  private finish(body: Uint8Array | undefined): void {
-    this.complete = true;
-    this.collected = body;
-    this.chunks = undefined;
-    this.tell?.(body);
+  stream(status: string, head: Head, kind: StreamKind): ReplyStream {
+    const alive = this.settle();
+    const { shared } = this;
+    const endless = kind === 'endless';
+    const stream = new UwsReplyStream(this.res, status, head, this.closing || shared.draining, alive, {
+      onOver: () => {
+        if (endless) shared.endless.delete(stream);
+        else this.leave();
+      },
+    });
+    if (!alive) return stream;
+    this.reply = stream;
+    if (endless) {
+      this.leave();
+      shared.endless.add(stream);
+      // One that begins while the server stops gets its turn to say so, and ends.
+      if (shared.draining) setImmediate(() => stream.drain());
+    }
+    return stream;
   }
 
   private abort(): void {
     this.aborted = true;
-    if (this.open) this.shared.inFlight -= 1;
+    if (this.open) this.leave();
     this.open = false;
-    if (!this.complete) this.finish(NOTHING);
+    this.incoming.abort();
+    this.reply?.abort();
   }
 
   /** True for the one reply that goes out. */
   private settle(): boolean {
     if (!this.open) return false;
     this.open = false;
+    this.incoming.abandon();
+    return true;
+  }
+
+  /** No longer in flight. */
+  private leave(): void {
     this.shared.inFlight -= 1;
     if (this.shared.draining) this.shared.lastRequestMs = Date.now();
-    return true;
   }
 }
 
@@ -258,17 +287,4 @@ function writeEmpty(
   if (contentLength !== undefined) res.writeHeader('Content-Length', String(contentLength));
   if (closing) res.writeHeader('Connection', 'close');
   res.endWithoutBody();
-}
-
-function join(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
-  const only = chunks[0];
-  if (only === undefined) return NOTHING;
-  if (chunks.length === 1) return only;
-  const joined = new Uint8Array(bytes);
-  let offset = 0;
-  for (const chunk of chunks) {
-    joined.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return joined;
 }

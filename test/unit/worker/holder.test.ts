@@ -4,7 +4,16 @@ import { createHashBytes } from '../../../src/snapshot/checksum.ts';
 import { encodeDelta, encodeSnapshot } from '../../../src/snapshot/encoding.ts';
 import type { SnapshotContent } from '../../../src/snapshot/item.ts';
 import { createHolder } from '../../../src/worker/holder.ts';
-import { contentOf, deltaBetween, EPOCH, environmentItem, flagItem, keyItem } from '../../support/snapshot.ts';
+import { withoutBlobs } from '../../support/segments.ts';
+import {
+  contentOf,
+  deltaBetween,
+  EPOCH,
+  environmentItem,
+  flagItem,
+  keyItem,
+  secretItem,
+} from '../../support/snapshot.ts';
 
 const hash = await createHashBytes();
 const prod = environmentItem('prod', 1, 1n);
@@ -19,6 +28,7 @@ function holding(_t: Test, faultCompileMs = 0) {
     now: () => (faultCompileMs > 0 ? performance.now() : clock.nowMs),
     warn: () => {},
     faultCompileMs,
+    compile: withoutBlobs,
     send: (message) => {
       sent.push(message);
       heard();
@@ -178,4 +188,33 @@ test('ten thousand flags compile in slices', async (t) => {
   await compiled;
   t.equal(flagIds(holder).length, 10_000);
   t.ok(turns > 3, `${turns} turns of the loop meanwhile`);
+});
+
+test('the secret of streams counts with the keys, outlives deltas that do not name it, and can be replaced', async (t) => {
+  const { holder, snapshot, delta } = holding(t);
+  const hex = (): string => Buffer.from(holder.current?.streamSecret ?? []).toString('hex');
+  const one = contentOf(5, [prod, secretItem(2, 9n, 'ab'.repeat(32))]);
+  t.equal(one.head.sumKeys, 9n);
+  await snapshot(one);
+  t.equal(hex(), 'ab'.repeat(32));
+  const two = contentOf(6, [...one.items, flagItem('a', 6, 7n)]);
+  t.match(await delta(one, two), { type: 'ack' });
+  t.equal(hex(), 'ab'.repeat(32));
+  const three = contentOf(7, [prod, secretItem(7, 11n, 'cd'.repeat(32)), flagItem('a', 6, 7n)]);
+  t.match(await delta(two, three), { type: 'ack' });
+  t.equal(hex(), 'cd'.repeat(32));
+  const four = contentOf(8, [prod, secretItem(8, 13n, 'not hex'), flagItem('a', 6, 7n)]);
+  t.match(await delta(three, four), { type: 'ack' }, 'one that cannot be read stops nothing else');
+  t.equal(holder.current?.streamSecret, undefined);
+});
+
+test('whoever asked is told of each swap, after it', async (t) => {
+  const { holder, snapshot, delta } = holding(t);
+  const seen: (number | undefined)[] = [];
+  holder.onSwap(() => void seen.push(holder.current?.revision));
+  await snapshot(first);
+  const next = contentOf(6, [...first.items, flagItem('e', 6, 5n)]);
+  await delta(first, next);
+  await delta(first, next);
+  t.same(seen, [5, 6], 'and of no delta that was not taken');
 });

@@ -1,0 +1,111 @@
+// The body of one request as it comes: chunks wait here until somebody takes them, and past a bound the client waits.
+
+const NOTHING = new Uint8Array(0);
+
+/** How a body ended: whole, over its limit, with its client gone, or with a reply that did not need the rest. */
+export type BodyEnd = 'complete' | 'too-large' | 'aborted' | 'answered';
+
+/** What a body needs of its connection. */
+interface Flow {
+  /** Stops reading from the client, and goes on. */
+  pause(): void;
+  resume(): void;
+}
+
+export class IncomingBody {
+  /** undefined: more may come. Of a complete one there may still be chunks to take. */
+  ended: BodyEnd | undefined = undefined;
+  private readonly flow: Flow;
+  private readonly bytesMax: number;
+  private readonly unreadBytesMax: number;
+  private readonly unread: Uint8Array[] = [];
+  private unreadBytes = 0;
+  private bodyBytes = 0;
+  private paused = false;
+  private wake: (() => void) | undefined;
+
+  constructor(flow: Flow, bytesMax: number, unreadBytesMax: number) {
+    this.flow = flow;
+    this.bytesMax = bytesMax;
+    this.unreadBytesMax = unreadBytesMax;
+  }
+
+  /** Takes what the library shows; it is copied, for it is taken away again. */
+  receive(chunk: ArrayBuffer, isLast: boolean): void {
+    if (this.ended !== undefined) return;
+    this.bodyBytes += chunk.byteLength;
+    if (this.bodyBytes > this.bytesMax) return this.cut('too-large');
+    if (chunk.byteLength > 0) {
+      this.unread.push(new Uint8Array(chunk.slice(0)));
+      this.unreadBytes += chunk.byteLength;
+    }
+    if (isLast) this.ended = 'complete';
+    else if (this.unreadBytes > this.unreadBytesMax && !this.paused) {
+      this.paused = true;
+      this.flow.pause();
+    }
+    this.wake?.();
+  }
+
+  /** The client is gone. A body that is complete stays. */
+  abort(): void {
+    // A connection that is gone cannot be resumed.
+    this.paused = false;
+    if (this.ended === undefined) this.cut('aborted');
+  }
+
+  /** The reply goes out: what else comes of the body is read and thrown away. */
+  abandon(): void {
+    if (this.ended === undefined) this.cut('answered');
+  }
+
+  /** The next chunk; undefined at the end, and `ended` says which. One call at a time. */
+  async next(): Promise<Uint8Array | undefined> {
+    while (this.unread.length === 0 && this.ended === undefined) {
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+    this.wake = undefined;
+    const chunk = this.unread.shift();
+    this.unreadBytes -= chunk?.byteLength ?? 0;
+    if (this.unreadBytes <= this.unreadBytesMax) this.release();
+    return chunk;
+  }
+
+  /** All of it; undefined when it is over its limit, empty when the client has gone. */
+  async all(): Promise<Uint8Array | undefined> {
+    const chunks: Uint8Array[] = [];
+    for (let chunk = await this.next(); chunk !== undefined; chunk = await this.next()) chunks.push(chunk);
+    if (this.ended === 'complete') return join(chunks, this.bodyBytes);
+    return this.ended === 'too-large' ? undefined : NOTHING;
+  }
+
+  /** Ends without being whole. What is left of it is read from the client all the same, and thrown away. */
+  private cut(ended: BodyEnd): void {
+    this.ended = ended;
+    this.unread.length = 0;
+    this.unreadBytes = 0;
+    this.release();
+    this.wake?.();
+  }
+
+  private release(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.flow.resume();
+  }
+}
+
+function join(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
+  const only = chunks[0];
+  if (only === undefined) return NOTHING;
+  if (chunks.length === 1) return only;
+  const joined = new Uint8Array(bytes);
+  let offset = 0;
+  for (const chunk of chunks) {
+    joined.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return joined;
+}
