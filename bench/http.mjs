@@ -3,6 +3,7 @@
 //
 //   npm run bench:http                    five pairs of five seconds
 //   npm run bench:http -- --pairs 3 --seconds 2
+//   npm run bench:http -- --rules 20      a flag of twenty rules with five conditions each, and attributes in the query
 import { spawn } from 'node:child_process';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
@@ -18,7 +19,7 @@ const SERVER_CORE = 0;
 const WRK_CORE = 1;
 const CONNECTIONS = 64;
 const FLAG_ID = 'new-checkout';
-const PATH = `/api/v1/flags/${FLAG_ID}/evaluate?user_id=user-123&environment=prod`;
+const ATTRIBUTES = '&attr.country=PL&attr.age=33&attr.plan=pro&attr.version=2.4.1&attr.email=user%40example.com';
 // The server library writes these itself, for the bare server as for the service.
 const HEADERS_OF_THE_LIBRARY = ['date', 'uwebsockets', 'content-length'];
 const STEADY_ATTEMPTS_MAX = 100;
@@ -28,10 +29,16 @@ const THROUGHPUT_RATIO_TARGET = 0.8;
 const P99_RATIO_TARGET = 1.5;
 
 const { values: flags } = parseArgs({
-  options: { pairs: { type: 'string', default: '5' }, seconds: { type: 'string', default: '5' } },
+  options: {
+    pairs: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '5' },
+    rules: { type: 'string', default: '0' },
+  },
 });
 const pairCount = positiveInteger('pairs', flags.pairs);
 const seconds = positiveInteger('seconds', flags.seconds);
+const ruleCount = flags.rules === '0' ? 0 : positiveInteger('rules', flags.rules);
+const PATH = `/api/v1/flags/${FLAG_ID}/evaluate?user_id=user-123&environment=prod${ruleCount === 0 ? '' : ATTRIBUTES}`;
 
 requirePrograms(['wrk', 'taskset']);
 if (availableParallelism() < 2) throw new Error('two cores are needed: one for the server, one for wrk');
@@ -46,7 +53,8 @@ try {
 }
 
 async function main() {
-  const service = await startService({ flagId: FLAG_ID, workerCore: SERVER_CORE, otherCore: WRK_CORE });
+  const flag = { flag_id: FLAG_ID, environment: 'prod', enabled: true, rollout_percentage: 25, rules: rules() };
+  const service = await startService({ flag, workerCore: SERVER_CORE, otherCore: WRK_CORE });
   open.push(service);
   const headers = { 'X-API-Key': service.apiKey };
   const reply = await steadyReply(service.port, headers);
@@ -80,6 +88,23 @@ async function main() {
   if (service.workerPid() !== workerPid) throw new Error('the worker was replaced during the run');
   await checkSameBytes(await steadyReply(service.port, headers), bare.port, headers);
   summarise(pairs);
+}
+
+/** Rules that none of the requests meets, each found out at its last condition: every condition is asked. */
+function rules() {
+  return Array.from({ length: ruleCount }, (_, i) => ({
+    rule_id: `rule-${i}`,
+    when: {
+      all: [
+        { attribute: 'age', op: 'gte', values: [18] },
+        { attribute: 'plan', op: 'in', values: ['pro', 'free'] },
+        { attribute: 'version', op: 'semver_gte', values: ['2.0.0'] },
+        { attribute: 'email', op: 'ends_with', values: ['@example.com'] },
+        { attribute: 'country', op: 'equals', values: [`X${i}`] },
+      ],
+    },
+    serve: { variant: 'on' },
+  }));
 }
 
 function describePair(pair, { bare, service }) {

@@ -14,7 +14,7 @@ export const errors = {
   SCOPE_REQUIRED: { status: 403, title: 'This key lacks the scope that this route needs.' },
   ENVIRONMENT_FORBIDDEN: { status: 403, title: 'This key is not bound to that environment.' },
   BODY_TOO_LARGE: { status: 413, title: 'The request body is over the limit.' },
-  UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The request body must be application/json.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'This route does not take that media type.' },
   INVALID_REQUEST: { status: 400, title: 'The request is not valid; see errors.' },
   ENVIRONMENT_REQUIRED: { status: 400, title: 'This key is bound to several environments; name one.' },
   NOT_READY: { status: 503, title: 'This worker holds no verified snapshot yet; try again.' },
@@ -27,6 +27,10 @@ export const errors = {
   KEY_NOT_FOUND: { status: 404, title: 'No such key.' },
   VERSION_MISMATCH: { status: 412, title: 'The document has changed since the version in If-Match.' },
   FLAG_EXISTS: { status: 409, title: 'A flag with this flag_id exists in this environment, perhaps archived.' },
+  SEGMENT_EXISTS: {
+    status: 409,
+    title: 'A segment with this segment_id exists in this environment, perhaps archived.',
+  },
   ENVIRONMENT_EXISTS: { status: 409, title: 'An environment with this name exists.' },
   TYPE_CONFLICT: { status: 409, title: "A flag's type is the same in every environment and never changes." },
   ALLOCATION_FRAGMENTED: {
@@ -34,7 +38,7 @@ export const errors = {
     title: 'The split would have more than 256 ranges; send "reallocate": true for a fresh layout.',
   },
   IN_USE: { status: 409, title: 'Others depend on this; see dependents.' },
-  CYCLE: { status: 409, title: 'The prerequisites would form a cycle.' },
+  CYCLE: { status: 409, title: 'Flags or segments would need each other in a circle.' },
   IDEMPOTENCY_RUNNING: { status: 409, title: 'A request with this Idempotency-Key is still running.' },
   IDEMPOTENCY_MISMATCH: { status: 422, title: 'This Idempotency-Key was used with another request.' },
   CONFIRMATION_REQUIRED: {

@@ -26,6 +26,23 @@ const requests = {
     'bytes',
     'Declared, of a body that is refused: past it the connection is cut, so that the rest is not read for nothing.',
   ),
+  uploadBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    "Of a segment's list as a text file: its largest number of ids at 32 bytes each. It goes to disk as it comes.",
+  ),
+  uploadUnreadBytesMax: bound(
+    262_144,
+    'bytes',
+    'Of an upload that are in memory because the disk is slower than its client, who then has to wait.',
+  ),
+  uploadsInFlightMax: bound(
+    4,
+    'files',
+    'Received by one worker or waiting for its command at once; past it 503. They are on disk, and each is packed by the primary.',
+  ),
+  uploadMsMax: bound(600_000, 'ms', 'For an upload to arrive: 64 MiB at 1 Mbit/s take 537 s.'),
+  downloadChunkChars: bound(65_536, 'characters', "Of a segment's list that are made at once while it is sent."),
   streamUnsentBytesMax: bound(
     MIB,
     'bytes',
@@ -73,7 +90,11 @@ const evaluations = {
     'evaluations',
     'Contexts times flags in one POST /evaluate: about 10 MB of reply, and 80 to 150 ms of a worker on two busy cores.',
   ),
-  attributesMax: bound(256, 'attributes', 'In one context, counted at the top.'),
+  attributesMax: bound(
+    256,
+    'attributes',
+    'In one context, counted at the top, however they are sent. A list is one; the parameters of a GET that make it count as such.',
+  ),
   attributesBytesMax: bound(
     65_536,
     'bytes',
@@ -86,12 +107,41 @@ const management = {
   listPageMax: bound(1000, 'items', 'On one page of a list, and the default; next_cursor leads on.'),
   cursorCharsMax: bound(512, 'characters', "Of a list's cursor, which holds the last id of the page before."),
   searchCharsMax: bound(256, 'characters', 'Of q and tag in a list.'),
+  dependentsShownMax: bound(
+    1000,
+    'items',
+    'Named in the dependents of a 409 IN_USE: more than anybody changes by hand. The sentence beside it counts all.',
+  ),
   environmentsMax: bound(256, 'environments', 'In a store. Every snapshot carries all of them.'),
   flagsPerEnvironmentMax: bound(
     50_000,
     'flags',
     'Live in one environment: five times the size that is measured; every worker holds them compiled.',
   ),
+} as const satisfies Record<string, Bound>;
+
+const segments = {
+  segmentsPerEnvironmentMax: bound(
+    10_000,
+    'segments',
+    'Live in one environment. Every worker holds them with their lists.',
+  ),
+  segmentIdsMax: bound(
+    2_000_000,
+    'ids',
+    'In one list of a segment: twice what is measured. Every worker holds them, about 18 bytes for each of 12 characters.',
+  ),
+  memberChangesMax: bound(
+    10_000,
+    'ids',
+    'Added and removed by one POST of members. Longer lists are sent whole by PUT.',
+  ),
+  segmentTailIdsMax: bound(
+    20_000,
+    'ids',
+    'Changed in a list and not packed yet. They travel with each change and are folded at a fifth of it; a write that would pass it waits for that.',
+  ),
+  segmentTailBytesMax: bound(2 * MIB, 'bytes', 'Of those ids as UTF-8.'),
 } as const satisfies Record<string, Bound>;
 
 const keys = {
@@ -142,6 +192,16 @@ const processes = {
     'Of one worker, unanswered by the primary; past it 503. They are served one after another.',
   ),
   durationMsMax: bound(86_400_000, 'ms', 'Of DRAIN_DELAY_MS and SHUTDOWN_TIMEOUT_MS: a day.'),
+  packingJobsMax: bound(
+    64,
+    'jobs',
+    'Lists of ids that wait to be packed or folded, one after another; past it 503. A million ids take about a second.',
+  ),
+  openedBlobBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    'Of packed ids that the primary keeps open for changes of members: three lists of a million.',
+  ),
   orphanTimeoutMsMax: bound(2_147_483_647, 'ms', 'Of ORPHAN_TIMEOUT_MS: the longest timer there is, 24 days.'),
   allowedOriginsMax: bound(256, 'origins', 'In ALLOWED_ORIGINS.'),
 } as const satisfies Record<string, Bound>;
@@ -244,7 +304,17 @@ const documents: { readonly [Name in keyof typeof documentLimits]: Bound } = {
     'evaluations',
     'Of prerequisites, direct and indirect, that one evaluation of a flag may need.',
   ),
+  conditionEvaluationsMax: document(
+    'conditionEvaluationsMax',
+    'conditions',
+    'Looked at in one evaluation, those of its prerequisites and segments included; past it the answer is QUARANTINED.',
+  ),
   segmentDepthMax: document('segmentDepthMax', 'segments', 'In a chain: a segment may name another in its condition.'),
+  segmentEvaluationsMax: document(
+    'segmentEvaluationsMax',
+    'segments',
+    'That one segment asks through its condition, direct and indirect, one asked twice counted twice.',
+  ),
   rulesMax: document('rulesMax', 'rules', 'Of a flag; they are tried in order.'),
   conditionsMax: document(
     'conditionsMax',
@@ -265,6 +335,7 @@ const chapters = {
   Requests: requests,
   Evaluations: evaluations,
   'Lists and stores': management,
+  Segments: segments,
   'Keys and rate limits': keys,
   'Flag documents': documents,
   'Event streams': eventStreams,
@@ -276,6 +347,7 @@ const table = {
   ...requests,
   ...evaluations,
   ...management,
+  ...segments,
   ...keys,
   ...documents,
   ...eventStreams,

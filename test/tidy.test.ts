@@ -87,6 +87,8 @@ const HOT_FILES = [
   'src/core/bucketing.ts',
   'src/core/evaluate.ts',
   'src/core/holds.ts',
+  'src/core/layered-ids.ts',
+  'src/core/packed-ids.ts',
   'src/kernel/murmur3.ts',
   'src/worker/auth.ts',
   'src/worker/http/query-scan.ts',

@@ -15,10 +15,10 @@ const STOP_TIMEOUT_MS = 30_000;
 const RATE_LIMIT_PER_MINUTE = 1_000_000_000;
 
 /**
- * Starts it and makes the flag (25 % of users) and the key that is measured.
+ * Starts it and makes the flag and the key that is measured.
  * @returns {Promise<{port: number, apiKey: string, workerPid: () => number, close: () => Promise<void>}>}
  */
-export async function startService({ flagId, workerCore, otherCore }) {
+export async function startService({ flag, workerCore, otherCore }) {
   const dataDir = mkdtempSync(join(tmpdir(), 'burgee-bench-'));
   const adminKey = randomBytes(32).toString('hex');
   const port = await freePort();
@@ -51,7 +51,7 @@ export async function startService({ flagId, workerCore, otherCore }) {
   };
   try {
     await waitUntilReady(port, child, logPath);
-    const apiKey = await prepare(port, adminKey, flagId);
+    const apiKey = await prepare(port, adminKey, flag);
     await pin(workerPid(), workerCore);
     await pin(pidOf(join(dataDir, 'run'), /^primary\.pid$/), otherCore);
     await pin(child.pid, otherCore);
@@ -75,8 +75,7 @@ async function waitUntilReady(port, child, logPath) {
   throw new Error(`the service did not become ready (exit code ${child.exitCode}):\n${readFileSync(logPath, 'utf8')}`);
 }
 
-async function prepare(port, adminKey, flagId) {
-  const flag = { flag_id: flagId, environment: 'prod', enabled: true, rollout_percentage: 25 };
+async function prepare(port, adminKey, flag) {
   await post(port, adminKey, '/api/v1/flags', flag);
   const key = { name: 'bench', scopes: ['evaluate'], environments: ['prod'], rate_limit: RATE_LIMIT_PER_MINUTE };
   return (await post(port, adminKey, '/api/v1/keys', key)).key;

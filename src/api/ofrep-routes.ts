@@ -12,7 +12,7 @@ const evaluating = {
   write: false,
   method: 'POST',
   environment: 'header',
-  body: documentBody(schemas.OfrepRequest),
+  body: { ...documentBody(schemas.OfrepRequest), attributes: 'context' },
 } as const;
 
 export const ofrepRoutes = [

@@ -4,6 +4,7 @@ import { type ErrorCode, errors } from '../errors.ts';
 import * as ofrepSchemas from './ofrep-schemas.ts';
 import { type QueryParameter, type Route, routes } from './routes.ts';
 import * as schemas from './schemas.ts';
+import * as segmentSchemas from './segment-schemas.ts';
 
 type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 type JsonMap = { [name: string]: JsonValue };
@@ -28,7 +29,7 @@ export function makeOpenApi(version: string): JsonMap {
         "confirmed for 5 s. GET routes also answer HEAD. Errors are application/problem+json, under /ofrep they have that protocol's form.",
     },
     servers: [{ url: '/' }],
-    tags: ['evaluation', 'ofrep', 'flags', 'environments', 'keys', 'service'].map((name) => ({ name })),
+    tags: ['evaluation', 'ofrep', 'flags', 'segments', 'environments', 'keys', 'service'].map((name) => ({ name })),
     paths,
     components: {
       schemas: componentSchemas(),
@@ -81,13 +82,23 @@ function operationOf(route: Route, isAlias: boolean): JsonMap {
         : { 'application/json': media },
     };
   }
+  if (route.upload !== undefined) {
+    const { description, example } = route.upload;
+    operation['requestBody'] = {
+      required: true,
+      description,
+      content: { 'text/plain': { schema: { type: 'string' }, example } },
+    };
+  }
   return operation;
 }
 
 function parametersOf(route: Route): JsonValue[] {
   const parameters: JsonValue[] = [];
   for (const [, name] of route.pattern.matchAll(/\{(\w+)\}/g)) {
-    parameters.push({ name: name ?? '', in: 'path', required: true, schema: { type: 'string' } });
+    const choices = route.choices?.[name ?? ''];
+    const schema: JsonMap = { type: 'string', ...(choices === undefined ? {} : { enum: choices }) };
+    parameters.push({ name: name ?? '', in: 'path', required: true, schema });
   }
   for (const parameter of route.query) parameters.push(queryParameter(parameter));
   if (route.attributes) {
@@ -108,7 +119,7 @@ function parametersOf(route: Route): JsonValue[] {
   if (route.environment === 'header') header('X-Flags-Environment', 'As environment in the query.');
   if (route.operationId === 'ofrepEvaluateFlags') header('If-None-Match', '304 if the answer is still this one.');
   if (route.ifMatch) header('If-Match', 'Only if the version is this: `"3"`; else 412.');
-  if (route.operationId === 'getFlag') header('If-None-Match', '304 if the version is still this: `"3"`.');
+  if (route.ifNoneMatch) header('If-None-Match', '304 if the version is still this: `"3"`.');
   if (route.write)
     header(
       'Idempotency-Key',
@@ -132,7 +143,8 @@ function queryParameter(parameter: QueryParameter): JsonMap {
 function responsesOf(route: Route): JsonMap {
   const headers: JsonMap = {};
   const names = ['X-Flags-Revision', 'X-Flags-Stale'];
-  if (route.group === 'flags' && route.operationId !== 'listFlags') names.push('ETag');
+  const hasVersion = (route.group === 'flags' || route.group === 'segments') && route.environment !== 'each';
+  if (hasVersion) names.push('ETag');
   if (route.reply.status === 201) names.push('Location');
   if (route.scope !== undefined && route.scope !== 'evaluate') names.push('RateLimit', 'RateLimit-Policy');
   for (const name of names) headers[name] = { $ref: `#/components/headers/${name}` };
@@ -141,8 +153,7 @@ function responsesOf(route: Route): JsonMap {
     reply['content'] = { 'application/json': { schema: refTo(route.reply.schema) } };
   else if (route.reply.mediaType !== undefined) reply['content'] = { [route.reply.mediaType]: {} };
   const responses: JsonMap = { [String(route.reply.status)]: reply };
-  if (route.operationId === 'getFlag')
-    responses['304'] = { description: 'The version is still the one in If-None-Match.' };
+  if (route.ifNoneMatch) responses['304'] = { description: 'The version is still the one in If-None-Match.' };
   if (route.operationId === 'ofrepEvaluateFlags')
     responses['304'] = { description: 'Nothing changed for this context.' };
   for (const [status, codes] of problemsByStatus(route)) {
@@ -166,7 +177,7 @@ function problemsByStatus(route: Route): Map<number, ErrorCode[]> {
     for (const code of ['UNAUTHORIZED', 'RATE_LIMITED', 'SCOPE_REQUIRED', 'INVALID_REQUEST', 'NOT_READY'] as const)
       codes.add(code);
   if (route.environment !== 'none') codes.add('ENVIRONMENT_FORBIDDEN').add('ENVIRONMENT_REQUIRED');
-  if (route.body !== undefined) codes.add('BODY_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE');
+  if (route.body !== undefined || route.upload !== undefined) codes.add('BODY_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE');
   if (route.write) {
     for (const code of [
       'IDEMPOTENCY_RUNNING',
@@ -184,9 +195,10 @@ function problemsByStatus(route: Route): Map<number, ErrorCode[]> {
   return byStatus;
 }
 
+// Whole documents are named like types; parts of them, in lower case, stand where they are used.
 const names = new Map<z.ZodType, string>();
-for (const [name, exported] of Object.entries<unknown>({ ...schemas, ...ofrepSchemas }))
-  if (exported instanceof z.ZodType) names.set(exported, name);
+for (const [name, exported] of Object.entries<unknown>({ ...schemas, ...ofrepSchemas, ...segmentSchemas }))
+  if (exported instanceof z.ZodType && /^[A-Z]/.test(name)) names.set(exported, name);
 
 function refTo(schema: z.ZodType): JsonMap {
   return { $ref: `#/components/schemas/${names.get(schema) ?? 'unknown'}` };

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../errors.ts';
 import { ofrepRoutes } from './ofrep-routes.ts';
 import { documentBody, environment, evaluation, minRevision, page, reading, V1, writing } from './route-parts.ts';
 import * as schemas from './schemas.ts';
+import { segmentRoutes } from './segment-routes.ts';
 
 export type RouteScope = 'evaluate' | 'read' | 'write' | 'admin';
 export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -14,6 +15,9 @@ export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
  * query, else X-Flags-Environment, else the body, else the key.
  */
 export type RouteEnvironment = 'none' | 'query' | 'body' | 'each' | 'header';
+
+/** Which member of a body holds attributes; in OFREP's `context` all but targetingKey are. */
+export type AttributesMember = 'attributes' | 'context';
 
 export interface QueryParameter {
   readonly name: string;
@@ -28,16 +32,25 @@ export interface RouteBody {
   readonly mergePatch: boolean;
   /** May be left out altogether; then it is `{}`. */
   readonly optional: boolean;
+  /** An evaluation's, checked by its handler. */
+  readonly attributes?: AttributesMember;
+}
+
+export interface RouteUpload {
+  readonly description: string;
+  readonly example: string;
 }
 
 export interface RouteSpec {
   readonly method: RouteMethod;
   readonly pattern: string;
+  /** Parameters of the pattern that have a few values only; any other is no such route. */
+  readonly choices?: Readonly<Record<string, readonly string[]>>;
   /** The same route at addresses of the original service. */
   readonly alias?: string;
   readonly operationId: string;
   readonly summary: string;
-  readonly group: 'evaluation' | 'ofrep' | 'flags' | 'environments' | 'keys' | 'service';
+  readonly group: 'evaluation' | 'ofrep' | 'flags' | 'segments' | 'environments' | 'keys' | 'service';
   /** undefined: no key is asked for. */
   readonly scope: RouteScope | undefined;
   readonly environment: RouteEnvironment;
@@ -49,7 +62,11 @@ export interface RouteSpec {
   /** Changes the store: takes Idempotency-Key. */
   readonly write: boolean;
   readonly ifMatch?: true;
+  /** Answers If-None-Match with 304. */
+  readonly ifNoneMatch?: true;
   readonly body?: RouteBody;
+  /** The body is a text file, taken in as it comes and handed on by its name; `body` is for JSON. */
+  readonly upload?: RouteUpload;
   readonly reply: {
     readonly status: number;
     readonly description: string;
@@ -107,7 +124,7 @@ const table = [
     summary: 'Evaluate one flag, attributes in a body',
     environment: 'body',
     query: [environment, minRevision],
-    body: { schema: schemas.EvaluateRequest, mergePatch: false, optional: false },
+    body: { schema: schemas.EvaluateRequest, mergePatch: false, optional: false, attributes: 'attributes' },
     reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
@@ -119,7 +136,7 @@ const table = [
     summary: 'Evaluate many flags for many users at one revision',
     environment: 'body',
     query: [environment, minRevision],
-    body: { schema: schemas.BatchRequest, mergePatch: false, optional: false },
+    body: { schema: schemas.BatchRequest, mergePatch: false, optional: false, attributes: 'attributes' },
     reply: { status: 200, description: 'One object for each context.', schema: schemas.BatchReply },
     problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
@@ -167,6 +184,7 @@ const table = [
     group: 'flags',
     environment: 'query',
     query: [environment, minRevision],
+    ifNoneMatch: true,
     reply: { status: 200, description: 'The document; its ETag is its version.', schema: schemas.Flag },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
@@ -219,6 +237,7 @@ const table = [
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
     problems: storing,
   },
+  ...segmentRoutes,
   {
     ...reading,
     method: 'GET',

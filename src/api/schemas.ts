@@ -11,7 +11,7 @@ const flagId = z
   .string()
   .refine(isFlagId, { error: `must be ${FLAG_ID_RULE}` })
   .meta({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$', examples: ['new-checkout'] });
-const environmentName = z
+export const environmentName = z
   .string()
   .refine(isEnvironmentName, { error: `must be ${ENVIRONMENT_RULE}` })
   .meta({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$', examples: ['prod'] });
@@ -22,13 +22,16 @@ const percentage = z
   })
   .meta({ minimum: 0, maximum: 100, description: 'Percent, at most two decimals.' });
 const json = z.unknown().meta({ description: "Any JSON value; its type is the flag's." });
-const time = z.string().meta({ format: 'date-time' });
-const readOnly = z.unknown().optional().meta({ readOnly: true, description: 'Read-only: accepted and ignored.' });
+export const time = z.string().meta({ format: 'date-time' });
+export const readOnly = z
+  .unknown()
+  .optional()
+  .meta({ readOnly: true, description: 'Read-only: accepted and ignored.' });
 
 const weightedVariant = z.strictObject({ variant: z.string(), percentage });
 const target = z.strictObject({ variant: z.string(), user_ids: z.array(z.string()) });
 const prerequisite = z.strictObject({ flag_id: z.string(), variant: z.string() });
-const when = z.looseObject({}).meta({
+export const when = z.looseObject({}).meta({
   description:
     'A condition {attribute, op, values, ignore_case?, negate?}, or {all: [...]}, {any: [...]}, {segment}; each takes negate.',
   examples: [{ all: [{ attribute: 'country', op: 'in', values: ['PL', 'CZ'] }] }],

@@ -67,10 +67,25 @@ function compileDocument(document: FlagDocument): CompiledFlag {
   };
 }
 
+/**
+ * A boolean flag with another percentage, of its own or of the rule named, as explain tries it out. What it answers is
+ * what the changed document would, but for its version.
+ */
+export function withPercentage(flag: CompiledFlag, ruleId: string | undefined, percentage: number): CompiledFlag {
+  const outcome = outcomesOf({ flag_id: flag.flagId, version: flag.version, type: 'boolean' });
+  const ranges = percentageRanges(percentage);
+  if (ruleId === undefined) {
+    return { ...flag, ...compileServe(ranges, (variant, isSplit) => outcome(variant, isSplit ? 'SPLIT' : 'STATIC')) };
+  }
+  const served = compileServe(ranges, (variant) => outcome(variant, 'RULE_MATCH', ruleId));
+  return { ...flag, rules: flag.rules?.map((rule) => (rule.ruleId === ruleId ? { ...rule, ...served } : rule)) };
+}
+
 function compileRules(document: FlagDocument, outcome: OutcomeOf): readonly CompiledRule[] {
   return document.rules.map(({ rule_id: ruleId, when, serve }) => ({
     ruleId,
     when: compileCondition(when),
+    weighted: !('variant' in serve),
     ...compileServe(ruleRanges(serve), (variant) => outcome(variant, 'RULE_MATCH', ruleId)),
   }));
 }
@@ -127,8 +142,10 @@ function percentageRanges(percentage: number | undefined): readonly ServedRange[
 
 type OutcomeOf = (variant: string, reason: Reason, ruleId?: string) => Outcome;
 
+type OutcomeSource = Pick<FlagDocument, 'flag_id' | 'version' | 'type' | 'variants' | 'off_variant' | 'format'>;
+
 /** Makes each outcome once: hundreds of ranges and thousands of targets share them. */
-function outcomesOf(document: FlagDocument): OutcomeOf {
+function outcomesOf(document: OutcomeSource): OutcomeOf {
   const made = new Map<string, Outcome>();
   return (variant, reason, ruleId) => {
     // A rule_id has no space in it.

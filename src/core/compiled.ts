@@ -51,12 +51,16 @@ export interface CompiledServe {
 export interface CompiledRule extends CompiledServe {
   readonly ruleId: string;
   readonly when: CompiledCondition;
+  /** It serves by percentage, even where that is 0 or 100; false: one variant, always. */
+  readonly weighted: boolean;
 }
 
 /** A set of ids, exact: no false answers. */
 export interface IdSet {
   readonly count: number;
   has(id: string): boolean;
+  /** Each id once, in no particular order; read as it is walked. */
+  ids(): Iterable<string>;
 }
 
 export interface CompiledSegment {
@@ -84,7 +88,13 @@ export interface EvaluationScope {
   readonly segments: Pick<ReadonlyMap<string, CompiledSegment>, 'get'>;
 }
 
-/** Is told what an evaluation looks at, in order. Only explain has one; each call says what was found. */
+/** Why somebody is in a segment or not; `unknown`: it is missing, broken, or too deep. */
+export type Membership = 'excluded' | 'included' | 'condition' | 'none' | 'unknown';
+
+/**
+ * Is told what an evaluation looks at, in order. Only explain has one; each call says what was found. Of a prerequisite
+ * only the conditions and segments are told, for what they cost; its rules are not this flag's story.
+ */
 export interface Observer {
   /** `served` undefined: there is no such flag. */
   prerequisite(flagId: string, variant: string, served: Outcome | undefined, met: boolean): void;
@@ -92,6 +102,7 @@ export interface Observer {
   rule(rule: CompiledRule, matched: boolean): void;
   /** A node of a condition, after all below it; `result` with its negation. */
   condition(condition: CompiledCondition, result: boolean): void;
+  segment(segmentId: string, membership: Membership): void;
 }
 
 export interface CompiledFlag extends CompiledServe {
@@ -120,6 +131,9 @@ export interface CompiledFlag extends CompiledServe {
   readonly disabled: Outcome;
   readonly prerequisiteFailed: Outcome;
   readonly bucketKeyMissing: Outcome;
-  /** QUARANTINED: what it depends on is missing, broken, or goes round in a circle. Writes are checked; rows can be bad. */
+  /**
+   * QUARANTINED: a segment that it asks is missing or broken, its prerequisites go round in a circle, or what it depends
+   * on is more than the limits let one evaluation look at. Writes are checked; rows can be bad.
+   */
   readonly unsound: Outcome;
 }

@@ -58,7 +58,7 @@ function openStored(reading: Reading, json: string): Fields | undefined {
   return fields;
 }
 
-function readCount(reading: Reading, fields: Fields, name: string, least: number): number {
+export function readCount(reading: Reading, fields: Fields, name: string, least: number): number {
   const value = own(fields, name);
   if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
   report(reading.issues, name, `must be an integer from ${least}`);
@@ -66,14 +66,14 @@ function readCount(reading: Reading, fields: Fields, name: string, least: number
 }
 
 /** A key_id, which may have come by SQL and be any text. */
-function readActor(reading: Reading, fields: Fields): string {
+export function readActor(reading: Reading, fields: Fields): string {
   const value = own(fields, 'updated_by');
   if (typeof value === 'string') return value;
   report(reading.issues, 'updated_by', 'must be a string');
   return '';
 }
 
-function readTime(reading: Reading, fields: Fields, name: string): string {
+export function readTime(reading: Reading, fields: Fields, name: string): string {
   const value = own(fields, name);
   if (typeof value === 'string' && isDateTime(value)) return value;
   report(reading.issues, name, 'must be an RFC 3339 time');

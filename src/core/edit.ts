@@ -110,7 +110,7 @@ function definitionOf(document: FlagDefinition): Fields {
 }
 
 /** RFC 7396. Object.fromEntries makes own properties even of names like `__proto__`. */
-function merge(target: unknown, patch: unknown): unknown {
+export function merge(target: unknown, patch: unknown): unknown {
   const changes = asFields(patch);
   if (changes === undefined) return patch;
   const merged = new Map(Object.entries(asFields(target) ?? {}));
@@ -121,7 +121,8 @@ function merge(target: unknown, patch: unknown): unknown {
   return Object.fromEntries(merged);
 }
 
-function isSame(a: unknown, b: unknown): boolean {
+/** Equal as JSON; the order of names does not count. */
+export function isSame(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (Array.isArray(a) || Array.isArray(b)) {
     return (

@@ -17,7 +17,7 @@ import { type Guard, holds } from './holds.ts';
 import type { Prerequisite } from './model.ts';
 
 // Evaluations are synchronous and none begins inside another, so that one guard serves them all.
-const guard: Guard = { flagsLeft: 0, broken: false };
+const guard: Guard = { flagsLeft: 0, conditionsLeft: 0, broken: false, endless: false };
 
 /**
  * The flag's answer for this context, in the order of the contract: disabled, prerequisites, targets, rules, rollout.
@@ -34,9 +34,11 @@ export function evaluate(
   observer?: Observer,
 ): Outcome {
   guard.flagsLeft = documentLimits.prerequisiteEvaluationsMax;
+  guard.conditionsLeft = documentLimits.conditionEvaluationsMax;
   guard.broken = false;
+  guard.endless = false;
   const outcome = decide(flag, context, scope, hash, 0, observer);
-  return guard.broken ? flag.unsound : outcome;
+  return guard.broken || guard.endless ? flag.unsound : outcome;
 }
 
 /** `depth`: flags that wait for this one as their prerequisite. */
@@ -63,12 +65,11 @@ function decide(
   }
   const rules = flag.rules;
   if (rules !== undefined) {
-    // Below depth 0 a prerequisite is decided: its own rules are not this flag's story.
-    const told = depth === 0 ? observer : undefined;
     for (let i = 0; i < rules.length; i++) {
       const rule = rules[i] as CompiledRule;
-      const matched = holds(rule.when, context, scope, guard, 0, told);
-      if (told !== undefined) told.rule(rule, matched);
+      const matched = holds(rule.when, context, scope, guard, 0, observer);
+      // Below depth 0 a prerequisite is decided: its own rules are not this flag's story.
+      if (observer !== undefined && depth === 0) observer.rule(rule, matched);
       if (matched) return serve(flag, rule, context, hash);
     }
   }
@@ -87,11 +88,16 @@ function isMet(
   let served: Outcome | undefined;
   if (flag !== undefined) {
     if (depth >= documentLimits.prerequisiteDepthMax || guard.flagsLeft === 0) {
-      guard.broken = true;
+      guard.endless = true;
       return false;
     }
     guard.flagsLeft--;
     served = decide(flag, context, scope, hash, depth + 1, observer);
+    if (guard.broken) {
+      // What is wrong with its own rules makes the prerequisite QUARANTINED, as when it is asked itself, and not this one.
+      guard.broken = false;
+      served = flag.unsound;
+    }
   }
   const met = served?.satisfies === true && served.variant === prerequisite.variant;
   if (observer !== undefined && depth === 0)
@@ -100,7 +106,7 @@ function isMet(
 }
 
 /** What a rule, or the flag itself, gives to this context. A rule's split uses the flag's bucket. */
-function serve(flag: CompiledFlag, choice: CompiledServe, context: EvaluationContext, hash: HashUser): Outcome {
+export function serve(flag: CompiledFlag, choice: CompiledServe, context: EvaluationContext, hash: HashUser): Outcome {
   if (choice.fixed !== undefined) return choice.fixed;
   const key = bucketKey(flag, context);
   if (key === undefined) return flag.bucketKeyMissing;

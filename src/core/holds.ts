@@ -1,7 +1,7 @@
 // Hot path.
 // Whether a condition holds for a context. Nothing here throws: what is missing or of the wrong type does not match.
 import { attributeOf, idText } from './attribute.ts';
-import type { CompiledSegment, EvaluationContext, EvaluationScope, Observer } from './compiled.ts';
+import type { EvaluationContext, EvaluationScope, Observer } from './compiled.ts';
 import { CONDITION, type CompiledCondition } from './compiled-condition.ts';
 import { documentLimits } from './document-limits.ts';
 import type { Json } from './model.ts';
@@ -10,7 +10,12 @@ import type { Json } from './model.ts';
 export interface Guard {
   /** Flags that may still be evaluated as prerequisites. */
   flagsLeft: number;
+  /** Conditions, groups and segments that may still be looked at. */
+  conditionsLeft: number;
+  /** The flag that is being decided, which may be a prerequisite, asks for a segment that is not there. */
   broken: boolean;
+  /** What the whole evaluation depends on has no end, or none within the limits. */
+  endless: boolean;
 }
 
 /** The condition's answer, negation included. `segmentDepth`: segments around it. */
@@ -22,6 +27,11 @@ export function holds(
   segmentDepth: number,
   observer: Observer | undefined,
 ): boolean {
+  if (guard.conditionsLeft === 0) {
+    guard.endless = true;
+    return false;
+  }
+  guard.conditionsLeft--;
   const result = matches(condition, context, scope, guard, segmentDepth, observer) !== condition.negate;
   if (observer !== undefined) observer.condition(condition, result);
   return result;
@@ -48,7 +58,7 @@ function matches(
       }
       return false;
     case CONDITION.segment:
-      return isMember(scope.segments.get(condition.segmentId), context, scope, guard, segmentDepth, observer);
+      return isMember(condition.segmentId, context, scope, guard, segmentDepth, observer);
     default:
       return matchesValue(condition, attributeOf(context, condition.attribute, condition.path));
   }
@@ -56,25 +66,35 @@ function matches(
 
 /** Excluded wins, then included, then the segment's own condition. */
 function isMember(
-  segment: CompiledSegment | undefined,
+  segmentId: string,
   context: EvaluationContext,
   scope: EvaluationScope,
   guard: Guard,
   segmentDepth: number,
   observer: Observer | undefined,
 ): boolean {
+  const segment = scope.segments.get(segmentId);
   if (segment === undefined || segment.quarantined !== undefined || segmentDepth >= documentLimits.segmentDepthMax) {
     guard.broken = true;
+    if (observer !== undefined) observer.segment(segmentId, 'unknown');
     return false;
   }
   const { included, excluded } = segment;
   if (included !== undefined || excluded !== undefined) {
     const value =
       segment.matchBy === undefined ? context.userId : attributeOf(context, segment.matchBy, segment.matchPath);
-    if (excluded !== undefined && isListed(excluded, value)) return false;
-    if (included !== undefined && isListed(included, value)) return true;
+    if (excluded !== undefined && isListed(excluded, value)) {
+      if (observer !== undefined) observer.segment(segmentId, 'excluded');
+      return false;
+    }
+    if (included !== undefined && isListed(included, value)) {
+      if (observer !== undefined) observer.segment(segmentId, 'included');
+      return true;
+    }
   }
-  return segment.when !== undefined && holds(segment.when, context, scope, guard, segmentDepth + 1, observer);
+  const result = segment.when !== undefined && holds(segment.when, context, scope, guard, segmentDepth + 1, observer);
+  if (observer !== undefined) observer.segment(segmentId, result ? 'condition' : 'none');
+  return result;
 }
 
 /** An array is listed when one of its elements is. */

@@ -22,8 +22,13 @@ function isLowSurrogate(unit: number): boolean {
 /** Why a string cannot be stored, if it cannot: databases and UTF-8 have no place for these. */
 export function textProblem(text: string): string | undefined {
   if (text.includes('\u0000')) return 'must not contain the character U+0000';
-  if (/\p{Surrogate}/u.test(text)) return 'must be well-formed Unicode, without lone surrogates';
+  if (!isWellFormed(text)) return 'must be well-formed Unicode, without lone surrogates';
   return undefined;
+}
+
+/** Whether every surrogate stands in a pair. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
 }
 
 /** Whether there is a control character (C0, DEL or C1) in it. */

@@ -56,6 +56,39 @@ export type Command =
     }
   | { readonly type: 'flag.archive'; readonly environment: string; readonly flagId: string; readonly ifMatch: IfMatch }
   | { readonly type: 'flag.restore'; readonly environment: string; readonly flagId: string; readonly ifMatch: IfMatch }
+  | { readonly type: 'segment.create'; readonly environment: string; readonly body: unknown }
+  | {
+      readonly type: 'segment.replace' | 'segment.patch';
+      readonly environment: string;
+      readonly segmentId: string;
+      readonly body: unknown;
+      readonly ifMatch: IfMatch;
+    }
+  | {
+      readonly type: 'segment.archive' | 'segment.restore';
+      readonly environment: string;
+      readonly segmentId: string;
+      readonly ifMatch: IfMatch;
+    }
+  /** `body`: {list, add, remove}. */
+  | {
+      readonly type: 'segment.members';
+      readonly environment: string;
+      readonly segmentId: string;
+      readonly body: unknown;
+      readonly ifMatch: IfMatch;
+    }
+  /** The whole list from a file, one id a line. */
+  | {
+      readonly type: 'segment.replace_members';
+      readonly environment: string;
+      readonly segmentId: string;
+      readonly list: SegmentList;
+      /** Name of a file below DATA_DIR/run/uploads; who put it there takes it away. */
+      readonly upload: string;
+      readonly bytes: number;
+      readonly ifMatch: IfMatch;
+    }
   | { readonly type: 'environment.create'; readonly body: unknown }
   | { readonly type: 'key.create'; readonly grantor: Grantor; readonly body: unknown }
   | {
@@ -66,6 +99,9 @@ export type Command =
     }
   | { readonly type: 'key.revoke'; readonly grantor: Grantor; readonly keyId: string }
   | { readonly type: 'key.rotate'; readonly grantor: Grantor; readonly keyId: string; readonly body: unknown };
+
+/** The two lists of ids that a segment has. */
+export type SegmentList = 'included' | 'excluded';
 
 /** Versions the client accepts; undefined: any. */
 export type IfMatch = readonly number[] | undefined;
@@ -92,7 +128,7 @@ export type CommandOutcome =
       readonly code: ErrorCode;
       readonly detail: string;
       readonly issues?: readonly Issue[];
-      /** IN_USE: the flag_ids that need the item. */
+      /** IN_USE: the flag_ids that need the item; segments as `segment/<segment_id>`. */
       readonly dependents?: readonly string[];
     };
 

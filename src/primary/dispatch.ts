@@ -2,6 +2,7 @@
 // goes, and only its death ends it.
 import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
 import type { NodeMetrics } from '../observe/metrics.ts';
+import type { BlobFiles } from './blob-files.ts';
 import type { Commands } from './commands.ts';
 import type { Publisher } from './publisher.ts';
 import type { RateLeases } from './rate-leases.ts';
@@ -36,6 +37,7 @@ export function createDispatch(deps: {
   readonly publisher: Publisher;
   readonly sync: Pick<SyncLoop, 'wish' | 'witnessed'>;
   readonly commands: Pick<Commands, 'run'>;
+  readonly blobs: Pick<BlobFiles, 'recheck'>;
   readonly leases: RateLeases;
   readonly metrics: Pick<NodeMetrics, 'receive' | 'retire'>;
   readonly vitals: Pick<Vitals, 'metricsText'>;
@@ -46,6 +48,8 @@ export function createDispatch(deps: {
   const { supervisor, publisher, leases, metrics } = deps;
   const links = new Map<number, WorkerLink>();
   const workerIds = new Map(deps.orphans.map((orphan) => [orphan.pid, workerIdOf(orphan)]));
+  /** Workers that refused what they were sent last. */
+  const refusing = new Set<number>();
   let deaths = 0;
 
   return {
@@ -69,9 +73,14 @@ export function createDispatch(deps: {
       const workerId = workerIdOf(link.hello);
       switch (message.type) {
         case 'ack':
+          refusing.delete(pid);
           return publisher.acked(pid, message.epoch, message.revision);
         case 'resend':
-          return publisher.resend(pid);
+          // What it refuses a second time it may refuse for a file of ids that is damaged.
+          if (!refusing.has(pid)) publisher.resend(pid);
+          else void deps.blobs.recheck().then(() => publisher.resend(pid));
+          refusing.add(pid);
+          return;
         case 'listening':
           supervisor.ready(pid);
           return deps.onListening();
@@ -117,6 +126,7 @@ export function createDispatch(deps: {
     dead(pid) {
       deaths++;
       links.delete(pid);
+      refusing.delete(pid);
       publisher.dead(pid);
       // A worker that died before its hello was granted nothing and has counted nothing.
       const workerId = workerIds.get(pid);

@@ -2,35 +2,44 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../config.ts';
+import { hashUser } from '../kernel/murmur3.ts';
 import { createLauncherChannel } from '../launcher/channel.ts';
 import { limits } from '../limits.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { createNodeMetrics } from '../observe/metrics.ts';
-import { createAwakeTime, systemClock } from '../run/clock.ts';
+import { createAwakeTime, delay, systemClock } from '../run/clock.ts';
 import { lockDataDir } from '../run/data-dir-lock.ts';
 import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdPrimaryPort } from '../run/port-owner.ts';
 import { isAlive } from '../run/process-identity.ts';
 import { openRunDir, type RunDir } from '../run/run-dir.ts';
+import { createReadBlob } from '../snapshot/blob-file.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
 import { ensureFirstKey } from '../storage/bootstrap.ts';
 import { migrate } from '../storage/migrate.ts';
 import { openPglite } from '../storage/pglite.ts';
+import type { SegmentBlobs } from '../storage/segment-blobs.ts';
 import type { Sql } from '../storage/sql.ts';
 import { createStore } from '../storage/sql-store.ts';
+import type { Store } from '../storage/store.ts';
+import { type BlobFiles, createBlobFiles } from './blob-files.ts';
 import { createCommands } from './commands.ts';
 import { createDispatch, workerIdOf } from './dispatch.ts';
 import { createWorkerFork } from './fork-worker.ts';
 import { greet, localUrl } from './greeting.ts';
+import { createPacking } from './jobs/packing.ts';
 import { openLeaseLedger } from './lease-ledger.ts';
 import { createPublisher } from './publisher.ts';
 import { createRateLeases } from './rate-leases.ts';
+import { createSegmentBlobs } from './segment-blobs.ts';
 import { createSupervisor } from './supervisor.ts';
 import { createSyncLoop } from './sync.ts';
 import { createVitals } from './vitals.ts';
 import { createWorkerLinks } from './worker-links.ts';
 
 const LATENESS_CHECK_MS = 100;
+/** Files that nobody needs go within this after their time. */
+const SWEEP_MS = 30_000;
 const TIER = 'store';
 /** The server library reads it before anything of ours runs. */
 const WORKER_ENV = { UWS_HTTP_MAX_HEADERS_SIZE: String(limits.headerBytesMax) };
@@ -143,10 +152,12 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
   const error = (fields: object, message: string): void => logger.error(fields, message);
   const now = (): number => performance.now();
   const quarantined = new Set<string>();
+  const files = createFiles(runDir, (hash) => store.readBlob(hash), warn);
   const store = createStore(sql, {
-    onQuarantine(flag) {
-      quarantined.add(`${flag.environment}/${flag.id}`);
-      error(flag, 'a flag cannot be read; its newest version that can be serves');
+    blobs: files.segmentBlobs,
+    onQuarantine(item) {
+      if (item.kind === 'flag') quarantined.add(`${item.environment}/${item.id}`);
+      error(item, `a ${item.kind} cannot be read; its newest version that can be serves`);
     },
     onError: (err, during) => error({ err, during }, 'the store failed'),
   });
@@ -155,7 +166,7 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
   const awake = createAwakeTime(systemClock, LATENESS_CHECK_MS);
   const publisher = createPublisher({ hash, now: () => awake.ms, kill: (pid, why) => supervisor.kill(pid, why) });
   const onConfirmed = (revision: number): void => publisher.toAll({ type: 'confirmed', revision, tier: TIER });
-  const sync = createSyncLoop({ store, publisher, now, random: Math.random, onConfirmed, warn });
+  const sync = createSyncLoop({ store, publisher, blobs: files.blobs, now, random: Math.random, onConfirmed, warn });
   const supervisor = createSupervisor({
     slots: config.workers,
     runDir,
@@ -193,6 +204,7 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
     publisher,
     sync,
     commands,
+    blobs: files.blobs,
     leases,
     metrics,
     vitals,
@@ -203,6 +215,8 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
   const metricsServer = await vitals.startServer(warn);
 
   await sync.start();
+  files.sweep();
+  const stopSweep = systemClock.every(SWEEP_MS, files.sweep);
   await workerLinks.listen();
   supervisor.start();
   const stopLatenessCheck = systemClock.every(LATENESS_CHECK_MS, () => {
@@ -216,12 +230,48 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
       sync.close();
       await commands.close();
       stopLatenessCheck();
+      stopSweep();
       publisher.close();
       await metricsServer?.close();
       await workerLinks.close();
       supervisor.close();
       await store.close();
+      await files.close();
     },
+  };
+}
+
+interface Files {
+  readonly blobs: BlobFiles;
+  readonly segmentBlobs: SegmentBlobs;
+  sweep(): void;
+  close(): Promise<void>;
+}
+
+/** Packed ids: their files, and the thread that makes them. */
+function createFiles(
+  runDir: RunDir,
+  readFromStore: Store['readBlob'],
+  warn: (fields: object, message: string) => void,
+): Files {
+  const folders = { folder: runDir.blobs, uploads: runDir.uploads };
+  const readFile = createReadBlob(runDir.blobs, hashUser);
+  const packing = createPacking();
+  const blobs = createBlobFiles({
+    ...folders,
+    readFromStore,
+    readFile,
+    now: () => performance.now(),
+    wallClock: Date.now,
+    rest: (ms) => delay(systemClock, ms),
+    warn,
+  });
+  const idsMax = limits.segmentIdsMax;
+  return {
+    blobs,
+    segmentBlobs: createSegmentBlobs({ ...folders, files: blobs, readFile, packing, idsMax }),
+    sweep: blobs.sweep,
+    close: packing.close,
   };
 }
 

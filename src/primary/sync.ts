@@ -2,6 +2,7 @@
 // loop reads what changed since the revision it has, and a poll each second finds what no hint told. Pure in the sense
 // that clock, store and publication are arguments.
 import type { Store } from '../storage/store.ts';
+import type { BlobFiles } from './blob-files.ts';
 import type { Publisher } from './publisher.ts';
 
 /** A lost hint costs at most this much staleness, in milliseconds; jittered by a tenth so that nodes do not march in step. */
@@ -28,12 +29,14 @@ export interface SyncLoop {
 export function createSyncLoop(deps: {
   readonly store: Pick<Store, 'readHead' | 'readAll' | 'readSince'>;
   readonly publisher: Pick<Publisher, 'head' | 'reset' | 'advance'>;
+  /** Lays down the files that a publication names, before it is one. */
+  readonly blobs: Pick<BlobFiles, 'prepareAll' | 'prepareDelta' | 'mended'>;
   readonly now: () => number;
   readonly random: () => number;
   readonly onConfirmed: (revision: number) => void;
   readonly warn: (fields: object, message: string) => void;
 }): SyncLoop {
-  const { store, publisher } = deps;
+  const { store, publisher, blobs } = deps;
   let wanted = 0;
   let wentBack: string | undefined;
   /** Highest revision of this store that a worker came with. */
@@ -71,15 +74,16 @@ export function createSyncLoop(deps: {
   async function reload(why: string): Promise<void> {
     deps.warn({ why }, 'reloading the whole snapshot');
     const content = await store.readAll();
+    const prepared = await blobs.prepareAll(content);
     if (content.head.epoch !== publisher.head?.epoch) witnessedRevision = 0;
-    publisher.reset(content);
+    publisher.reset(prepared);
     confirmed();
   }
 
   async function takeChanges(since: number): Promise<void> {
     const delta = await store.readSince(since);
     if (delta === undefined) return reload(`changes after revision ${since} are no longer kept`);
-    const refused = publisher.advance(delta);
+    const refused = publisher.advance(await blobs.prepareDelta(delta));
     if (refused !== undefined) return reload(refused);
     confirmed();
   }
@@ -103,6 +107,7 @@ export function createSyncLoop(deps: {
         'the store went back',
       );
     if (head.sumKeys !== mine.sumKeys || head.sumRest !== mine.sumRest) return reload('the sums differ');
+    if (await blobs.mended()) return reload('ids that could not be read can be read now');
     confirmed();
   }
 
@@ -144,7 +149,7 @@ export function createSyncLoop(deps: {
       return confirmedAtMs;
     },
     async start() {
-      publisher.reset(await store.readAll());
+      publisher.reset(await blobs.prepareAll(await store.readAll()));
       confirmed();
       void loop();
     },

@@ -36,6 +36,10 @@ export interface RunDir {
   readonly dataDir: string;
   /** DATA_DIR/run. */
   readonly path: string;
+  /** DATA_DIR/run/blobs: packed ids by the name of their content, for the workers to read. */
+  readonly blobs: string;
+  /** DATA_DIR/run/uploads: lists of ids on their way from a worker to the primary. */
+  readonly uploads: string;
   /** Writes `NAME.pid` in one step, so that no reader sees half of it. Default: this process. */
   writePid(name: PidName, identity?: ProcessIdentity): void;
   /** Removes `NAME.pid` if it names exactly this process (default: the calling one), and leaves any other's alone. */
@@ -60,6 +64,8 @@ export function openRunDir(dataDir: string): RunDir {
   return {
     dataDir: root,
     path,
+    blobs: join(path, 'blobs'),
+    uploads: join(path, 'uploads'),
     writePid(name, identity = ownIdentity()) {
       const temporary = `${file(name)}.${process.pid}.tmp`;
       writeNew(temporary, `${formatIdentity(identity)}\n`, 'w');
@@ -95,6 +101,7 @@ function makeFolders(dataDir: string): { readonly root: string; readonly path: s
     mkdirSync(path, { recursive: true, mode: 0o700 });
     keepPrivate(root);
     keepPrivate(path);
+    for (const folder of ['blobs', 'uploads']) mkdirSync(join(path, folder), { recursive: true, mode: 0o700 });
     return { root, path };
   } catch (error) {
     const reason = (error as Error).message;

@@ -1,6 +1,8 @@
 // What a snapshot is made of. Each item is one live row of the store; the sums are the XOR of their tags, kept up to
 // date in O(change), so that two holders of a snapshot can tell in sixteen bytes that they hold the same.
 
+export type { BlobRef, IdLayer, IdListRef, SegmentItem } from '../core/segment.ts';
+
 export type ItemKind = 'environment' | 'flag' | 'segment' | 'key' | 'secret';
 
 export interface ItemAddress {
@@ -15,7 +17,7 @@ export interface SnapshotItem extends ItemAddress {
   readonly revision: number;
   /** 8 random bytes drawn by the store at every write, unsigned. */
   readonly tag: bigint;
-  /** The item's document. Flags and environments: as the API shows them. */
+  /** The item's document. Flags and environments: as the API shows them; segments and keys: see SegmentItem, KeyItem. */
   readonly json: string;
 }
 

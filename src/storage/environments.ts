@@ -46,6 +46,15 @@ export async function createEnvironment(write: Write, body: unknown): Promise<Do
   return { ok: true, status: 201, headers, body: JSON.stringify(item), revision: write.revision };
 }
 
+/** Refuses with ENVIRONMENT_NOT_FOUND. */
+export async function requireEnvironment(write: Write, environment: string): Promise<void> {
+  const known = isEnvironmentName(environment)
+    ? await write.tx.query('SELECT 1 AS one FROM environments WHERE environment = $1', [environment])
+    : [];
+  if (known.length === 0)
+    refuse('ENVIRONMENT_NOT_FOUND', 'no environment has this name; GET /api/v1/environments lists them');
+}
+
 function readBody(body: unknown): { readonly environment: string; readonly description: string } {
   const reading = startReading('input', undefined, false);
   const fields = readObject(reading, body, '', ['environment', 'description']) ?? {};

@@ -1,17 +1,27 @@
 // Writes of flags. What a document may say is core's; here are the rules between rows: addresses, versions, types across
 // environments, dependents.
+import { referencesOfFlag } from '../core/dependencies.ts';
 import { parseDocument, renderDocument } from '../core/document.ts';
 import { patchFlag, replaceFlag, sameDefinition } from '../core/edit.ts';
 import type { FlagDefinition, FlagDocument, Result } from '../core/model.ts';
-import { isEnvironmentName, isFlagId } from '../core/names.ts';
+import { isFlagId } from '../core/names.ts';
 import { createFlag } from '../core/parse.ts';
-import type { Command, IfMatch } from '../ipc/messages.ts';
+import type { Command } from '../ipc/messages.ts';
 import { limits } from '../limits.ts';
-import { type Done, refuse, refuseIssues, unsigned, type Write } from './write.ts';
+import {
+  carriesOne,
+  checkReferences,
+  type ItemName,
+  type KeyTags,
+  refuseCircle,
+  refuseInUse,
+  saveReferences,
+  variantsOf,
+} from './dependencies.ts';
+import { requireEnvironment } from './environments.ts';
+import { type Done, refuse, refuseIssues, requireVersion, unsigned, type Write } from './write.ts';
 
 type FlagCommand = Extract<Command, { readonly type: `flag.${string}` }>;
-/** The asking key's tags; undefined: it sees every flag. */
-type KeyTags = readonly string[] | undefined;
 
 /** A flag's row with the newest of its documents that can be read. */
 interface StoredFlag {
@@ -46,6 +56,9 @@ async function create(write: Write, environment: string, body: unknown, keyTags:
   if (!result.ok) refuseIssues(result.code, result.issues);
   const definition = result.value;
   requireOwnTag(definition, keyTags);
+  const references = referencesOfFlag(definition);
+  const item = itemOf(definition);
+  const circle = await checkReferences(write, { item, references, before: [], keyTags });
   const rows = await write.tx.query<{ environment: string; type: string }>(
     'SELECT environment, type FROM flags WHERE flag_id = $1 ORDER BY environment',
     [definition.flag_id],
@@ -63,6 +76,7 @@ async function create(write: Write, environment: string, body: unknown, keyTags:
       `${definition.flag_id} is of type ${other.type} in ${other.environment}, not ${definition.type}`,
     );
   }
+  refuseCircle(circle);
   await requireRoom(write, environment);
   const document = documentOf(write, definition, 1, write.now);
   const [row] = await write.tx.query<{ tag: string }>(
@@ -85,6 +99,7 @@ async function create(write: Write, environment: string, body: unknown, keyTags:
     tagBefore: undefined,
     tagAfter: row?.tag,
   });
+  if (references.length > 0) await saveReferences(write, item, references);
   return reply(write.revision, document, 201);
 }
 
@@ -102,12 +117,20 @@ async function change(
   if (!result.ok && result.code === 'INVALID_REQUEST') refuseIssues(result.code, result.issues);
   // Else the key could put a flag out of its own sight, and never get it back.
   if (result.ok) requireOwnTag(result.value, keyTags);
-  requireVersion(current, command.ifMatch);
+  const next = result.ok ? result.value : current.document;
+  const item = itemOf(current.document);
+  const before = referencesOfFlag(current.document);
+  const circle = await checkReferences(write, { item, references: referencesOfFlag(next), before, keyTags });
+  requireVersion('flag', current.version, command.ifMatch);
   if (!result.ok) return refuseIssues(result.code, result.issues);
-  if (!current.recovered && sameDefinition(current.document, result.value)) {
+  if (!current.recovered && sameDefinition(current.document, next)) {
     return reply(write.revisionBefore, current.document, 200);
   }
-  return store(write, current, result.value, command.type, false);
+  refuseCircle(circle);
+  const kept = variantsOf(next);
+  const lost = variantsOf(current.document).filter((variant) => !kept.includes(variant));
+  if (lost.length > 0) await refuseInUse(write, item, keyTags, lost);
+  return store(write, current, next, command.type, false);
 }
 
 async function archive(
@@ -118,13 +141,8 @@ async function archive(
   const current = await findFlag(write, command);
   if (current === undefined || current.archived || !carriesOne(current.document, keyTags))
     return refuseUnknown(command);
-  requireVersion(current, command.ifMatch);
-  const dependents = await findDependents(write, command);
-  if (dependents.length > 0) {
-    refuse('IN_USE', `${command.flagId} is a prerequisite of ${dependents.join(', ')}; change those first`, {
-      dependents,
-    });
-  }
+  requireVersion('flag', current.version, command.ifMatch);
+  await refuseInUse(write, itemOf(current.document), keyTags);
   return store(write, current, current.document, command.type, true);
 }
 
@@ -135,9 +153,16 @@ async function restore(
 ): Promise<Done> {
   const current = await findFlag(write, command);
   if (current === undefined || !carriesOne(current.document, keyTags)) return refuseUnknown(command);
-  requireVersion(current, command.ifMatch);
+  // While it was archived nothing kept what it names in its place. Names that it has already tell the key nothing new.
+  const item = itemOf(current.document);
+  const references = referencesOfFlag(current.document);
+  const circle = current.archived
+    ? await checkReferences(write, { item, references, before: [], keyTags, isRestored: true })
+    : undefined;
+  requireVersion('flag', current.version, command.ifMatch);
   // Wanted and already so: nothing to do, like a patch that changes nothing.
   if (!current.archived) return reply(write.revisionBefore, current.document, 200);
+  refuseCircle(circle);
   await requireRoom(write, command.environment);
   return store(write, current, current.document, command.type, false);
 }
@@ -173,6 +198,9 @@ async function store(
     tagBefore: current.archived ? undefined : current.tag,
     tagAfter: archived ? undefined : row?.tag,
   });
+  const references = archived ? [] : referencesOfFlag(definition);
+  if (current.recovered || references.length > 0 || referencesOfFlag(current.document).length > 0)
+    await saveReferences(write, itemOf(definition), references);
   return reply(write.revision, document, 200);
 }
 
@@ -220,15 +248,6 @@ function reply(revision: number, document: FlagDocument, status: 200 | 201): Don
   const headers: Record<string, string> = { ETag: `"${document.version}"` };
   if (status === 201) headers['Location'] = `/api/v1/flags/${document.flag_id}?environment=${document.environment}`;
   return { ok: true, status, headers, body: renderDocument(document), revision };
-}
-
-/** Refuses with ENVIRONMENT_NOT_FOUND. */
-async function requireEnvironment(write: Write, environment: string): Promise<void> {
-  const known = isEnvironmentName(environment)
-    ? await write.tx.query('SELECT 1 AS one FROM environments WHERE environment = $1', [environment])
-    : [];
-  if (known.length === 0)
-    refuse('ENVIRONMENT_NOT_FOUND', 'no environment has this name; GET /api/v1/environments lists them');
 }
 
 async function requireRoom(write: Write, environment: string): Promise<void> {
@@ -292,30 +311,8 @@ async function newestReadable(write: Write, environment: string, flagId: string)
   );
 }
 
-/** Live flags of the environment whose prerequisites name the flag. */
-async function findDependents(
-  write: Write,
-  { environment, flagId }: { readonly environment: string; readonly flagId: string },
-): Promise<string[]> {
-  const rows = await write.tx.query<{ flag_id: string; document: string }>(
-    `SELECT flag_id, document FROM flags
-      WHERE environment = $1 AND archived_at IS NULL AND flag_id <> $2 AND position($3 IN document) > 0 ORDER BY flag_id`,
-    [environment, flagId, JSON.stringify(flagId)],
-  );
-  const names = (document: string): boolean => {
-    const parsed = parseDocument(document);
-    return parsed.ok && parsed.value.prerequisites.some((prerequisite) => prerequisite.flag_id === flagId);
-  };
-  return rows.filter((row) => names(row.document)).map((row) => row.flag_id);
-}
-
 function refuseUnknown({ environment, flagId }: { readonly environment: string; readonly flagId: string }): never {
   return refuse('FLAG_NOT_FOUND', `no flag ${JSON.stringify(flagId.slice(0, 128))} in ${environment}`);
-}
-
-function requireVersion(current: StoredFlag, ifMatch: IfMatch): void {
-  if (ifMatch === undefined || ifMatch.includes(current.version)) return;
-  refuse('VERSION_MISMATCH', `the flag is at version ${current.version}`);
 }
 
 function requireOwnTag(definition: FlagDefinition, keyTags: KeyTags): void {
@@ -325,6 +322,6 @@ function requireOwnTag(definition: FlagDefinition, keyTags: KeyTags): void {
   ]);
 }
 
-function carriesOne(definition: FlagDefinition, keyTags: KeyTags): boolean {
-  return keyTags === undefined || definition.tags.some((tag) => keyTags.includes(tag));
+function itemOf(definition: FlagDefinition): ItemName {
+  return { kind: 'flag', environment: definition.environment, id: definition.flag_id };
 }

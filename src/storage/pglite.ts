@@ -21,6 +21,11 @@ const VACUUM_TABLES = [
   'changes',
   'audit',
   'flag_versions',
+  'uses',
+  'segments',
+  'segment_versions',
+  'segment_blobs',
+  'segment_blob_chunks',
 ];
 
 export interface PgliteOptions {

@@ -10,17 +10,28 @@ import type {
   SnapshotHead,
   SnapshotItem,
 } from '../snapshot/item.ts';
+import { type SegmentColumns, segmentItemJson } from './segment-read.ts';
 import type { Queryable, Sql } from './sql.ts';
 import type { EnvironmentItem, KeyItem } from './store.ts';
 import { timeText, unsigned } from './write.ts';
 
-/** Rows made into items before the loop gets a turn: parsing a document costs some tens of microseconds. */
-const ROWS_PER_TURN = 200;
+/**
+ * Rows made into items before the loop gets a turn: parsing a document costs some tens of microseconds, a segment's
+ * lists up to a millisecond.
+ */
+const ROWS_PER_TURN: Readonly<Record<ItemKind, number>> = {
+  environment: 200,
+  flag: 200,
+  segment: 10,
+  key: 200,
+  secret: 1,
+};
 /** How far back a readable version is looked for. */
 const VERSIONS_BACK_MAX = 100;
 
-/** Said once for each flag whose row cannot be read. */
-export type OnQuarantine = (flag: {
+/** Said once for each flag or segment whose row cannot be read. */
+export type OnQuarantine = (item: {
+  readonly kind: 'flag' | 'segment';
   readonly environment: string;
   readonly id: string;
   readonly problem: string;
@@ -48,7 +59,7 @@ export function readAll(sql: Sql, onQuarantine: OnQuarantine): Promise<SnapshotC
     for (const kind of KINDS) {
       const rows = await tx.query<ItemRow>(`SELECT ${SOURCES[kind].columns} FROM ${SOURCES[kind].live}`);
       for (const [i, row] of rows.entries()) {
-        if (i % ROWS_PER_TURN === ROWS_PER_TURN - 1) await turn();
+        if ((i + 1) % ROWS_PER_TURN[kind] === 0) await turn();
         items.push(await toItem(tx, kind, row, onQuarantine));
       }
     }
@@ -70,7 +81,7 @@ export function readSince(sql: Sql, revision: number, onQuarantine: OnQuarantine
     for (const kind of KINDS) {
       if (!changed.some((change) => change.kind === kind)) continue;
       for (const [i, item] of (await readChanged(tx, kind, revision)).entries()) {
-        if (i % ROWS_PER_TURN === ROWS_PER_TURN - 1) await turn();
+        if ((i + 1) % ROWS_PER_TURN[kind] === 0) await turn();
         if (item.tag === null) removes.push({ kind, environment: item.changed_environment, id: item.changed_id });
         else puts.push(await toItem(tx, kind, item, onQuarantine));
       }
@@ -79,12 +90,11 @@ export function readSince(sql: Sql, revision: number, onQuarantine: OnQuarantine
   });
 }
 
-const KINDS = ['environment', 'flag', 'key', 'secret'] as const satisfies readonly ItemKind[];
-type StoredKind = (typeof KINDS)[number];
+const KINDS = ['environment', 'flag', 'segment', 'key', 'secret'] as const satisfies readonly ItemKind[];
 
 /** For each kind: its live rows, how they are addressed, and what an item needs of them. */
 const SOURCES: Readonly<
-  Record<StoredKind, { readonly live: string; readonly address: string; readonly columns: string }>
+  Record<ItemKind, { readonly live: string; readonly address: string; readonly columns: string }>
 > = {
   environment: {
     live: 'environments AS item',
@@ -96,6 +106,11 @@ const SOURCES: Readonly<
     live: '(SELECT * FROM flags WHERE archived_at IS NULL) AS item',
     address: 'item.environment = changed.environment AND item.flag_id = changed.id',
     columns: 'item.environment, flag_id AS id, revision, tag, document, type',
+  },
+  segment: {
+    live: '(SELECT * FROM segments WHERE archived_at IS NULL) AS item',
+    address: 'item.environment = changed.environment AND item.segment_id = changed.id',
+    columns: 'item.environment, segment_id AS id, revision, tag, document, included, excluded, version',
   },
   key: {
     live: '(SELECT * FROM api_keys WHERE revoked_at IS NULL) AS item',
@@ -124,7 +139,7 @@ interface ChangedRow extends Omit<ItemRow, 'tag'> {
   readonly tag: string | null;
 }
 
-function readChanged(tx: Queryable, kind: StoredKind, revision: number): Promise<(ChangedRow & ItemRow)[]> {
+function readChanged(tx: Queryable, kind: ItemKind, revision: number): Promise<(ChangedRow & ItemRow)[]> {
   const { live, address, columns } = SOURCES[kind];
   return tx.query<ChangedRow & ItemRow>(
     `SELECT changed.environment AS changed_environment, changed.id AS changed_id, ${columns}
@@ -134,26 +149,21 @@ function readChanged(tx: Queryable, kind: StoredKind, revision: number): Promise
   );
 }
 
-async function toItem(
-  tx: Queryable,
-  kind: StoredKind,
-  row: ItemRow,
-  onQuarantine: OnQuarantine,
-): Promise<SnapshotItem> {
-  return {
-    kind,
-    environment: row.environment,
-    id: row.id,
-    revision: Number(row.revision),
-    tag: unsigned(row.tag),
-    json: await jsonOf(tx, kind, row, onQuarantine),
-  };
+async function toItem(tx: Queryable, kind: ItemKind, row: ItemRow, onQuarantine: OnQuarantine): Promise<SnapshotItem> {
+  const { environment, id } = row;
+  const json = await itemJson(tx, kind, row, onQuarantine);
+  return { kind, environment, id, revision: Number(row.revision), tag: unsigned(row.tag), json };
 }
 
-async function jsonOf(tx: Queryable, kind: StoredKind, row: ItemRow, onQuarantine: OnQuarantine): Promise<string> {
+function itemJson(tx: Queryable, kind: ItemKind, row: ItemRow, onQuarantine: OnQuarantine): string | Promise<string> {
+  const { environment, id } = row;
   switch (kind) {
     case 'flag':
       return readableDocument(tx, row as ItemRow & FlagColumns, onQuarantine);
+    case 'segment':
+      return segmentItemJson(tx, { environment, segmentId: id }, row as ItemRow & SegmentColumns, (problem, version) =>
+        onQuarantine({ kind, environment, id, problem, version }),
+      );
     case 'key':
       return JSON.stringify(keyItem(row as ItemRow & KeyColumns));
     case 'environment':
@@ -182,6 +192,7 @@ async function readableDocument(
   );
   const readable = versions.find((version) => problemOf(version.document, row) === undefined);
   onQuarantine({
+    kind: 'flag',
     environment: row.environment,
     id: row.id,
     problem,

@@ -1,11 +1,16 @@
 // The store over SQL: one lock, one transaction and one revision for each write; reads that see one state.
 import type { CommandOutcome, CommandRequest } from '../ipc/messages.ts';
+import { pruneBlobs, readBlob } from './blobs.ts';
+import { createCompaction } from './compaction.ts';
 import { createEnvironment } from './environments.ts';
 import { runFlagCommand } from './flags.ts';
-import { prepareReplay, readReplay, storeReplay } from './idempotency.ts';
+import { prepareReplay, type Replay, readReplay, storeReplay } from './idempotency.ts';
 import { listKeys, runKeyWrite } from './keys.ts';
 import { prune } from './prune.ts';
 import { type OnQuarantine, readAll, readHead, readSince } from './read.ts';
+import type { SegmentBlobs } from './segment-blobs.ts';
+import { type PreparedMembers, StalePreparation, startPreparing } from './segment-members.ts';
+import { requireNoTags, runSegmentCommand } from './segments.ts';
 import { OutcomeUnknown, type Sql, SqlError, StorageUnavailable } from './sql.ts';
 import type { Store } from './store.ts';
 import { beginWrite, type Done, finishWrite, Refusal, type Write } from './write.ts';
@@ -23,13 +28,30 @@ export interface StoreOptions {
   readonly onQuarantine?: OnQuarantine;
   /** A failure that became an INTERNAL outcome, or befell the pruning: for the log. */
   readonly onError?: (error: unknown, during: string) => void;
+  /** Who works on packed ids. Left out, as by the burgee command, members cannot be changed. */
+  readonly blobs?: SegmentBlobs;
+}
+
+/** A write of members whose list changes under it is prepared again so many times. */
+const PREPARATIONS_MAX = 5;
+
+const NO_BLOBS: SegmentBlobs = {
+  open: unavailableBlobs,
+  pack: unavailableBlobs,
+  fold: unavailableBlobs,
+};
+
+function unavailableBlobs(): Promise<never> {
+  return Promise.reject(new StorageUnavailable('members can only be changed through a running service'));
 }
 
 /** The schema must be there (migrate). Closing the store closes `sql`. */
 export function createStore(sql: Sql, options: StoreOptions = {}): Store {
-  const { now = () => new Date(), onQuarantine = () => {}, onError = () => {} } = options;
+  const { now = () => new Date(), onQuarantine = () => {}, onError = () => {}, blobs = NO_BLOBS } = options;
+  const compaction = createCompaction({ sql, blobs, now, onError: (error) => onError(error, 'compaction') });
   const running = new Set<string>();
   let prunedAtMs = Number.NEGATIVE_INFINITY;
+  let prunedBlobsTo = '';
   let pruning: Promise<void> = Promise.resolve();
 
   async function run(request: CommandRequest): Promise<CommandOutcome> {
@@ -58,24 +80,46 @@ export function createStore(sql: Sql, options: StoreOptions = {}): Store {
       const body = await listKeys(sql, command);
       return { ok: true, status: 200, headers: {}, body, revision: (await readHead(sql)).revision };
     }
+    if (command.type.startsWith('segment.')) requireNoTags(request.tags);
     const replay = await prepareReplay(request);
-    const outcome = await sql.transaction(async (tx) => {
+    const isOfMembers = command.type === 'segment.members' || command.type === 'segment.replace_members';
+    const prepare = isOfMembers ? startPreparing({ sql, blobs, compaction, now }, command) : undefined;
+    for (let left = PREPARATIONS_MAX - 1; ; left--) {
+      const prepared = await prepare?.();
+      try {
+        const outcome = await commit(request, replay, prepared);
+        prepared?.settle();
+        considerPruning();
+        return outcome;
+      } catch (error) {
+        if (!(error instanceof StalePreparation) || left === 0) throw error;
+      }
+    }
+  }
+
+  function commit(
+    request: CommandRequest,
+    replay: Replay | undefined,
+    prepared: PreparedMembers | undefined,
+  ): Promise<CommandOutcome> {
+    return sql.transaction(async (tx) => {
       const write = await beginWrite(sql, tx, { actor: request.actor, requestId: request.requestId, at: now() });
       const before = replay === undefined ? undefined : await readReplay(write, replay);
       if (before !== undefined) return { ...before, headers: { ...before.headers, 'Idempotent-Replayed': 'true' } };
-      const done = await perform(write, request);
+      const done = await perform(write, request, prepared);
       const revision = await finishWrite(write);
       const outcome: Done = { ...done, revision };
       if (replay !== undefined) await storeReplay(write, replay, outcome);
       return outcome;
     });
-    considerPruning();
-    return outcome;
   }
 
   function outcomeOf(error: unknown, during: string): CommandOutcome {
     if (error instanceof Refusal) return error.outcome;
     if (error instanceof StorageUnavailable || error instanceof OutcomeUnknown) throw error;
+    if (error instanceof StalePreparation) {
+      throw new StorageUnavailable('others change the same list too fast', { cause: error });
+    }
     if (error instanceof SqlError && UNAVAILABLE.test(error.code)) {
       throw new StorageUnavailable(`the store cannot write now: ${error.message}`, { cause: error });
     }
@@ -88,7 +132,11 @@ export function createStore(sql: Sql, options: StoreOptions = {}): Store {
     const at = now();
     if (at.getTime() - prunedAtMs < PRUNE_EVERY_MS) return;
     prunedAtMs = at.getTime();
-    pruning = prune(sql, at).catch((error: unknown) => onError(error, 'prune'));
+    pruning = prune(sql, at)
+      .then(async () => {
+        prunedBlobsTo = await pruneBlobs(sql, at, prunedBlobsTo);
+      })
+      .catch((error: unknown) => onError(error, 'prune'));
   }
 
   return {
@@ -96,14 +144,20 @@ export function createStore(sql: Sql, options: StoreOptions = {}): Store {
     readAll: () => readAll(sql, onQuarantine),
     readSince: (revision) => readSince(sql, revision, onQuarantine),
     run,
+    readBlob: (hash) => readBlob(sql, hash),
     async close() {
+      await compaction.close();
       await pruning;
       await sql.close();
     },
   };
 }
 
-function perform(write: Write, { command, tags }: CommandRequest): Promise<Done> {
+function perform(
+  write: Write,
+  { command, tags }: CommandRequest,
+  prepared: PreparedMembers | undefined,
+): Promise<Done> {
   switch (command.type) {
     case 'flag.create':
     case 'flag.replace':
@@ -111,6 +165,14 @@ function perform(write: Write, { command, tags }: CommandRequest): Promise<Done>
     case 'flag.archive':
     case 'flag.restore':
       return runFlagCommand(write, command, tags);
+    case 'segment.create':
+    case 'segment.replace':
+    case 'segment.patch':
+    case 'segment.archive':
+    case 'segment.restore':
+    case 'segment.members':
+    case 'segment.replace_members':
+      return runSegmentCommand(write, command, prepared);
     case 'environment.create':
       return createEnvironment(write, command.body);
     case 'key.create':

@@ -14,6 +14,8 @@ export interface Store {
    * Resolves when durable. Never throws for what the client did; throws StorageUnavailable or OutcomeUnknown.
    */
   run(request: CommandRequest): Promise<CommandOutcome>;
+  /** The bytes of a blob that a segment names, in chunks. Rejects with StorageUnavailable when it is not there. */
+  readBlob(hash: string): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 

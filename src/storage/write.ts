@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Issue } from '../core/model.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { CommandOutcome } from '../ipc/messages.ts';
+import type { CommandOutcome, IfMatch } from '../ipc/messages.ts';
 import { isOfKeys } from '../snapshot/checksum.ts';
 import type { ItemKind } from '../snapshot/item.ts';
 import type { Queryable, Sql } from './sql.ts';
@@ -33,6 +33,12 @@ export function refuseIssues(code: ErrorCode, issues: readonly Issue[]): never {
       ? 'the request is not valid'
       : [first.path, first.message].filter((part) => part !== '').join(': ');
   return refuse(code, detail, { issues });
+}
+
+/** Refuses with VERSION_MISMATCH. */
+export function requireVersion(what: 'flag' | 'segment', version: number, ifMatch: IfMatch): void {
+  if (ifMatch === undefined || ifMatch.includes(version)) return;
+  refuse('VERSION_MISMATCH', `the ${what} is at version ${version}`);
 }
 
 export interface ItemChange {

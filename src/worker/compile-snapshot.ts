@@ -1,11 +1,13 @@
 // Turns verified items into what a worker serves from, aside from what it is serving now. A full snapshot compiles
 // everything, a delta only what changed; both in slices. The result is swapped in by the holder.
 import { compileFlag } from '../core/compile.ts';
-import type { CompiledFlag } from '../core/compiled.ts';
+import type { CompiledFlag, CompiledSegment, HashUser } from '../core/compiled.ts';
+import type { ReadBlob } from '../snapshot/blob-file.ts';
 import { type Sums, toggle } from '../snapshot/checksum.ts';
 import type { Envelope } from '../snapshot/encoding.ts';
 import type { ItemAddress, SnapshotItem } from '../snapshot/item.ts';
 import { addressOf, mismatch } from '../snapshot/state.ts';
+import { compileSegments, type HeldBlobs, NO_BLOBS } from './compile-segments.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from './serving.ts';
 import { compileKey, compileSecret } from './serving-key.ts';
 import { createSlices, type Slices } from './slices.ts';
@@ -16,18 +18,26 @@ export interface HeldSnapshot {
   readonly sums: Readonly<Sums>;
   /** address -> tag of each item; shared from one revision to the next, and owned by the newest. */
   readonly tags: Map<string, bigint>;
+  readonly blobs: HeldBlobs;
+}
+
+/** What compiling needs from outside: the files of packed ids, and the hash they are looked up by. */
+export interface CompileDeps {
+  readonly readBlob: ReadBlob;
+  readonly hashUser: HashUser;
 }
 
 export type Compiled =
   | { readonly ok: true; readonly held: HeldSnapshot }
   | { readonly ok: false; readonly reason: string };
 
-export async function compileSnapshot(envelope: Envelope): Promise<Compiled> {
+export async function compileSnapshot(envelope: Envelope, deps: CompileDeps): Promise<Compiled> {
   const slices = createSlices();
   const sums: Sums = { keys: 0n, rest: 0n };
   const tags = new Map<string, bigint>();
   const environmentJson = new Map<string, string>();
   const flags = new Map<string, CompiledFlag[]>();
+  const segmentItems: SnapshotItem[] = [];
   const keysById = new Map<string, ServingKey>();
   let streamSecret: Uint8Array | undefined;
   for (const item of envelope.puts) {
@@ -35,6 +45,7 @@ export async function compileSnapshot(envelope: Envelope): Promise<Compiled> {
     tags.set(addressOf(item), item.tag);
     if (item.kind === 'environment') environmentJson.set(item.id, item.json);
     else if (item.kind === 'flag') listOf(flags, item.environment).push(compileFlag(item.json, item));
+    else if (item.kind === 'segment') segmentItems.push(item);
     else if (item.kind === 'key') {
       const key = compileKey(item.json);
       if (key !== undefined) keysById.set(item.id, key);
@@ -43,6 +54,13 @@ export async function compileSnapshot(envelope: Envelope): Promise<Compiled> {
   }
   const wrong = mismatch(sums, envelope.head);
   if (wrong !== undefined) return { ok: false, reason: wrong };
+  const { segments, blobs } = await compileSegments(NO_BLOBS, segmentItems, [], {
+    readBlob: deps.readBlob,
+    hash: deps.hashUser,
+    slices,
+  });
+  const segmentsOf = new Map<string, CompiledSegment[]>();
+  for (const segment of segments) listOf(segmentsOf, segment.environment).push(segment);
   const environments = new Map<string, ServingEnvironment>();
   for (const [environment, json] of environmentJson) {
     const sorted = (flags.get(environment) ?? []).sort((a, b) => (a.flagId < b.flagId ? -1 : 1));
@@ -52,14 +70,14 @@ export async function compileSnapshot(envelope: Envelope): Promise<Compiled> {
       json,
       changedAt: envelope.head.changedAt[environment] ?? 0,
       flags: new Map(sorted.map((flag) => [flag.flagId, flag])),
-      segments: new Map(),
+      segments: new Map(bySegmentId(segmentsOf.get(environment) ?? [])),
     });
     await slices.pause();
   }
   const keysByHash = new Map([...keysById.values()].map((key) => [key.keyHash, key]));
   const { epoch, revision } = envelope.head;
   const serving = { epoch, revision, environments, keysByHash, keysById, streamSecret };
-  return { ok: true, held: { serving, sums, tags } };
+  return { ok: true, held: { serving, sums, tags, blobs } };
 }
 
 /** What a delta says of one environment. */
@@ -67,9 +85,10 @@ interface EnvironmentDelta {
   json: string | undefined;
   removed: boolean;
   readonly flags: Map<string, CompiledFlag | undefined>;
+  readonly segments: Map<string, CompiledSegment | undefined>;
 }
 
-export async function compileDelta(base: HeldSnapshot, envelope: Envelope): Promise<Compiled> {
+export async function compileDelta(base: HeldSnapshot, envelope: Envelope, deps: CompileDeps): Promise<Compiled> {
   const slices = createSlices();
   const sums: Sums = { ...base.sums };
   const puts: SnapshotItem[] = [];
@@ -92,12 +111,21 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope): Prom
     toggleOut(sums, base.tags, remove);
     if (remove.kind === 'environment') deltaOf(environmentDeltas, remove.id).removed = true;
     else if (remove.kind === 'flag') deltaOf(environmentDeltas, remove.environment).flags.set(remove.id, undefined);
+    else if (remove.kind === 'segment')
+      deltaOf(environmentDeltas, remove.environment).segments.set(remove.id, undefined);
     else if (remove.kind === 'key') keys.set(remove.id, undefined);
     else if (remove.kind === 'secret') streamSecret = undefined;
   }
   const wrong = mismatch(sums, envelope.head);
   if (wrong !== undefined) return { ok: false, reason: wrong };
 
+  const { segments, blobs } = await compileSegments(base.blobs, puts.filter(isSegment), removes.filter(isSegment), {
+    readBlob: deps.readBlob,
+    hash: deps.hashUser,
+    slices,
+  });
+  for (const segment of segments)
+    deltaOf(environmentDeltas, segment.environment).segments.set(segment.segmentId, segment);
   const environments = await applyEnvironments(base.serving, environmentDeltas, envelope.head.changedAt, slices);
   const applied = await applyKeys(base.serving, keys, slices);
   // From here on nothing can fail: the tags move on to the new snapshot.
@@ -105,7 +133,7 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope): Prom
   for (const put of puts) base.tags.set(addressOf(put), put.tag);
   const { epoch, revision } = envelope.head;
   const serving = { epoch, revision, environments, ...applied, streamSecret };
-  return { ok: true, held: { serving, sums, tags: base.tags } };
+  return { ok: true, held: { serving, sums, tags: base.tags, blobs } };
 }
 
 async function applyEnvironments(
@@ -123,43 +151,50 @@ async function applyEnvironments(
       environments.delete(name);
       continue;
     }
-    const oldFlags = old?.flags ?? new Map<string, CompiledFlag>();
-    const flags = delta.flags.size === 0 ? oldFlags : await mergeInOrder(oldFlags, delta.flags, slices);
     environments.set(name, {
       environment: name,
       json,
       changedAt: changedAt[name] ?? old?.changedAt ?? 0,
-      flags,
-      segments: old?.segments ?? new Map(),
+      flags: await mergeInOrder(old?.flags ?? new Map(), delta.flags, slices),
+      segments: await mergeInOrder(old?.segments ?? new Map(), delta.segments, slices),
     });
   }
   return environments;
 }
 
-/** A new map in order of flag_id: one walk over the old one, with what changed replaced, dropped or slipped in. */
-async function mergeInOrder(
-  old: ReadonlyMap<string, CompiledFlag>,
-  changed: ReadonlyMap<string, CompiledFlag | undefined>,
+/** A map in order of id: one walk over the old one, with what changed replaced, dropped or slipped in. */
+async function mergeInOrder<T>(
+  old: ReadonlyMap<string, T>,
+  changed: ReadonlyMap<string, T | undefined>,
   slices: Slices,
-): Promise<ReadonlyMap<string, CompiledFlag>> {
-  const added = [...changed.values()].filter((flag) => flag !== undefined && !old.has(flag.flagId)) as CompiledFlag[];
-  added.sort((a, b) => (a.flagId < b.flagId ? -1 : 1));
-  const merged = new Map<string, CompiledFlag>();
+): Promise<ReadonlyMap<string, T>> {
+  if (changed.size === 0) return old;
+  const added = [...changed].filter(([id, item]) => item !== undefined && !old.has(id)) as [string, T][];
+  added.sort(([a], [b]) => (a < b ? -1 : 1));
+  const merged = new Map<string, T>();
   let next = 0;
   let walked = 0;
-  for (const [flagId, flag] of old) {
-    for (let insert = added[next]; insert !== undefined && insert.flagId < flagId; insert = added[++next]) {
-      merged.set(insert.flagId, insert);
+  for (const [id, item] of old) {
+    for (let insert = added[next]; insert !== undefined && insert[0] < id; insert = added[++next]) {
+      merged.set(...insert);
     }
-    if (!changed.has(flagId)) merged.set(flagId, flag);
+    if (!changed.has(id)) merged.set(id, item);
     else {
-      const replacement = changed.get(flagId);
-      if (replacement !== undefined) merged.set(flagId, replacement);
+      const replacement = changed.get(id);
+      if (replacement !== undefined) merged.set(id, replacement);
     }
     if (++walked % 1024 === 0) await slices.pause();
   }
-  for (const insert of added.slice(next)) merged.set(insert.flagId, insert);
+  for (const insert of added.slice(next)) merged.set(...insert);
   return merged;
+}
+
+function bySegmentId(segments: readonly CompiledSegment[]): readonly (readonly [string, CompiledSegment])[] {
+  return segments.map((segment) => [segment.segmentId, segment] as const).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function isSegment({ kind }: ItemAddress): boolean {
+  return kind === 'segment';
 }
 
 async function applyKeys(
@@ -192,7 +227,7 @@ function toggleOut(sums: Sums, tags: ReadonlyMap<string, bigint>, address: ItemA
   if (tag !== undefined) toggle(sums, address.kind, tag);
 }
 
-function listOf(lists: Map<string, CompiledFlag[]>, environment: string): CompiledFlag[] {
+function listOf<T>(lists: Map<string, T[]>, environment: string): T[] {
   let list = lists.get(environment);
   if (list === undefined) lists.set(environment, (list = []));
   return list;
@@ -200,6 +235,9 @@ function listOf(lists: Map<string, CompiledFlag[]>, environment: string): Compil
 
 function deltaOf(deltas: Map<string, EnvironmentDelta>, environment: string): EnvironmentDelta {
   let delta = deltas.get(environment);
-  if (delta === undefined) deltas.set(environment, (delta = { json: undefined, removed: false, flags: new Map() }));
+  if (delta === undefined) {
+    delta = { json: undefined, removed: false, flags: new Map(), segments: new Map() };
+    deltas.set(environment, delta);
+  }
   return delta;
 }

@@ -4,7 +4,13 @@ import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
 import type { HashBytes } from '../snapshot/checksum.ts';
 import { type Envelope, openEnvelope } from '../snapshot/encoding.ts';
 import { mismatch } from '../snapshot/state.ts';
-import { type Compiled, compileDelta, compileSnapshot, type HeldSnapshot } from './compile-snapshot.ts';
+import {
+  type CompileDeps,
+  type Compiled,
+  compileDelta,
+  compileSnapshot,
+  type HeldSnapshot,
+} from './compile-snapshot.ts';
 import type { ServingSnapshot, SnapshotHolder } from './serving.ts';
 import { createSlices } from './slices.ts';
 
@@ -25,6 +31,7 @@ export function createHolder(deps: {
   readonly warn: (fields: object, message: string) => void;
   /** Fault injection for tests: each delta's compile takes this much longer, in slices. */
   readonly faultCompileMs: number;
+  readonly compile: CompileDeps;
 }): Holder {
   let held: HeldSnapshot | undefined;
   let tier = 'none';
@@ -66,7 +73,8 @@ export function createHolder(deps: {
 
   function isCorrection({ kind, head }: Envelope): boolean {
     if (kind !== 'snapshot' || held === undefined || head.revision !== held.serving.revision) return false;
-    return mismatch(held.sums, head) !== undefined;
+    // The ids that a segment lacked may have been found meanwhile, which no sum tells.
+    return mismatch(held.sums, head) !== undefined || hasQuarantinedSegment(held.serving);
   }
 
   /** undefined: nothing to do, the message is older than what is served, or than what was asked for. */
@@ -81,13 +89,13 @@ export function createHolder(deps: {
         ack(serving);
         return undefined;
       }
-      if (envelope.kind === 'snapshot') return await compileSnapshot(envelope);
+      if (envelope.kind === 'snapshot') return await compileSnapshot(envelope, deps.compile);
       if (held === undefined || !sameStore || envelope.from !== held.serving.revision) {
         // The snapshot that was asked for is behind this delta in the same socket, and has it in it.
         return awaitsWhole ? undefined : { ok: false, reason: `delta from revision ${envelope.from}` };
       }
       if (deps.faultCompileMs > 0) await burn(deps.faultCompileMs, deps.now);
-      return await compileDelta(held, envelope);
+      return await compileDelta(held, envelope, deps.compile);
     } catch (error) {
       return { ok: false, reason: error instanceof Error ? error.message : String(error) };
     }
@@ -131,6 +139,12 @@ export function createHolder(deps: {
       });
     },
   };
+}
+
+function hasQuarantinedSegment({ environments }: ServingSnapshot): boolean {
+  return [...environments.values()].some(({ segments }) =>
+    [...segments.values()].some(({ quarantined }) => quarantined !== undefined),
+  );
 }
 
 /** Keeps the processor busy for `ms`, in slices, as a very large delta would. */

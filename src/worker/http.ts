@@ -17,6 +17,7 @@ import { createEvaluationHandlers } from './routes/evaluations.ts';
 import { createFlagHandlers } from './routes/flags.ts';
 import { createOfrepHandlers } from './routes/ofrep.ts';
 import { createStreamHandler } from './routes/ofrep-stream.ts';
+import { createSegmentHandlers } from './routes/segments.ts';
 import { createServiceHandlers, type ServiceState } from './routes/service.ts';
 import type { Transport } from './transport/transport.ts';
 import { createUwsTransport } from './transport/uws.ts';
@@ -46,6 +47,7 @@ export function createHttp(deps: HttpDeps): Http {
     ...createEvaluationHandlers(deps.hash),
     ...createOfrepHandlers(deps.hash),
     ...createFlagHandlers(run),
+    ...createSegmentHandlers(run),
     ...createEnvironmentHandlers(run),
     ...createKeyHandlers(run),
   };

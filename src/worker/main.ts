@@ -12,6 +12,7 @@ import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdWorkerPort } from '../run/port-owner.ts';
 import { ownIdentity } from '../run/process-identity.ts';
 import { openRunDir } from '../run/run-dir.ts';
+import { createReadBlob } from '../snapshot/blob-file.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createHolder } from './holder.ts';
@@ -20,6 +21,7 @@ import { createLimiter, type Limiter } from './limiter.ts';
 import { createPrimaryLink } from './primary-link.ts';
 import type { PrimaryLink, SnapshotHolder } from './serving.ts';
 import { createTallies, type Tallies } from './tallies.ts';
+import { createUploads } from './uploads.ts';
 
 type Hello = Extract<ToPrimary, { type: 'hello' }>;
 
@@ -50,6 +52,7 @@ export async function runWorker(slot: number): Promise<void> {
     now: () => performance.now(),
     warn,
     faultCompileMs: config.faultCompileMs,
+    compile: { readBlob: createReadBlob(runDir.blobs, hashUser), hashUser },
   });
   const limiter = leasedLimiter(link, config.workers);
   link.onLease((lease) => limiter.receive(lease));
@@ -58,6 +61,7 @@ export async function runWorker(slot: number): Promise<void> {
     holder,
     link,
     limiter,
+    uploads: createUploads({ folder: runDir.uploads, warn }),
     tallies,
     logger,
     config,

@@ -1,7 +1,7 @@
 // Walks the route table: every route, with every kind of key, in the right, a wrong and no environment.
 import { test } from 'tap';
 import { type Route, routes } from '../../src/api/routes.ts';
-import { makeFlag, makeKey, makeSnapshot, startServing } from '../support/serving.ts';
+import { makeFlag, makeKey, makeSegment, makeSnapshot, startServing } from '../support/serving.ts';
 
 const SCOPES = ['evaluate', 'read', 'write', 'admin'] as const;
 const BINDINGS = { unbound: undefined, one: ['prod'], several: ['prod', 'dev'] } as const;
@@ -16,6 +16,8 @@ const BODIES: Readonly<Record<string, object>> = {
   createKey: { name: 'n' },
   rotateKey: {},
   restoreFlag: {},
+  createSegment: { segment_id: 'new' },
+  changeSegmentMembers: { list: 'included', add: ['u'] },
 };
 
 interface Case {
@@ -27,6 +29,17 @@ interface Case {
   readonly inBody: boolean;
 }
 
+function pathOf(pattern: string): string {
+  const parameters: Readonly<Record<string, string>> = {
+    flag_id: 'a',
+    segment_id: 's',
+    list: 'excluded',
+    key_id: 'key_1',
+    file: 'init.js',
+  };
+  return pattern.replaceAll(/\{(\w+)\}/g, (_, name: string) => parameters[name] ?? name);
+}
+
 /** What the contract says, written apart from the code that does it. */
 function expected({ route, scope, binding, environment }: Case): string {
   if (route.scope !== undefined && SCOPES.indexOf(scope) < SCOPES.indexOf(route.scope)) return 'SCOPE_REQUIRED';
@@ -36,7 +49,9 @@ function expected({ route, scope, binding, environment }: Case): string {
   if (isBound && environment !== 'right') return 'ENVIRONMENT_FORBIDDEN';
   // A write's environment is looked up by the primary, which is not here.
   if (environment === 'unknown' && route.snapshot) return 'ENVIRONMENT_NOT_FOUND';
-  return environment === 'wrong' && route.snapshot && route.pattern.includes('{flag_id}') ? 'FLAG_NOT_FOUND' : 'ok';
+  if (environment !== 'wrong' || !route.snapshot) return 'ok';
+  if (route.pattern.includes('{flag_id}')) return 'FLAG_NOT_FOUND';
+  return route.pattern.includes('{segment_id}') ? 'SEGMENT_NOT_FOUND' : 'ok';
 }
 
 function* cases(): Generator<Case> {
@@ -69,6 +84,7 @@ test('every route x every kind of key x right, wrong and no environment', async 
       9,
       flags.filter((flag) => flag.environment !== 'staging'),
       keys,
+      ['prod', 'dev'].map((environment) => makeSegment({ segmentId: 's', environment })),
     ),
   );
   t.teardown(() => serving.http.close());
@@ -78,20 +94,19 @@ test('every route x every kind of key x right, wrong and no environment', async 
   for (const entry of cases()) {
     const { route, scope, binding, environment, inBody } = entry;
     const name = ENVIRONMENTS[environment];
-    const path = route.pattern.replace('{flag_id}', 'a').replace('{key_id}', 'key_1').replace('{file}', 'init.js');
+    const path = pathOf(route.pattern);
     const query = new URLSearchParams({
       ...(name === undefined || inBody ? {} : { environment: name }),
       ...(route.operationId === 'evaluateFlag' ? { user_id: 'u' } : {}),
     });
-    const body =
-      route.body === undefined
-        ? null
-        : JSON.stringify({ ...BODIES[route.operationId], ...(inBody ? { environment: name } : {}) });
+    const json = JSON.stringify({ ...BODIES[route.operationId], ...(inBody ? { environment: name } : {}) });
+    const body = route.body === undefined ? (route.upload?.example ?? null) : json;
+    const mediaType = route.upload === undefined ? 'application/json' : 'text/plain';
     const reply = await fetch(`${serving.url}${path}?${query}`, {
       method: route.method,
       body,
       redirect: 'manual',
-      headers: { 'x-api-key': `${scope}-${binding}`, ...(body === null ? {} : { 'content-type': 'application/json' }) },
+      headers: { 'x-api-key': `${scope}-${binding}`, ...(body === null ? {} : { 'content-type': mediaType }) },
     });
     const text = await reply.text();
     const code = reply.status < 400 ? 'ok' : (JSON.parse(text) as { code: string }).code;
@@ -112,7 +127,7 @@ test('no route that asks for a key answers without one', async (t) => {
   t.teardown(() => serving.http.close());
   for (const route of routes.filter(({ scope }) => scope !== undefined)) {
     for (const pattern of route.alias === undefined ? [route.pattern] : [route.pattern, route.alias]) {
-      const reply = await fetch(serving.url + pattern.replace(/\{\w+\}/, 'a'), { method: route.method });
+      const reply = await fetch(serving.url + pathOf(pattern), { method: route.method });
       t.equal(reply.status, 401, `${route.method} ${pattern}`);
     }
   }

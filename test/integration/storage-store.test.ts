@@ -110,14 +110,6 @@ test('a type is the same in every environment, archived flags count', async (t) 
   t.equal(codeOf(await ask(patch('first', { type: 'number' }))), 'TYPE_CONFLICT');
 });
 
-test('a flag that another one needs is not archived', async (t) => {
-  await ask(create('base'));
-  await ask(create('leaf'));
-  await sql.query(`UPDATE flags SET document = replace(document, '"prerequisites":[]', '"prerequisites":[{"flag_id":"base","variant":"on"}]')
-    WHERE flag_id = 'leaf'`);
-  t.match(await ask(archive('base')), { ok: false, code: 'IN_USE', dependents: ['leaf'] });
-});
-
 test('a key with tags sees only flags that carry one of them', async (t) => {
   await ask(create('tagged', { tags: ['shop'] }));
   t.equal(codeOf(await ask(patch('tagged', { enabled: true }), { tags: ['mail'] })), 'FLAG_NOT_FOUND');

@@ -5,6 +5,7 @@ import type { ToPrimary } from '../../src/ipc/messages.ts';
 import { createHashBytes } from '../../src/snapshot/checksum.ts';
 import { encodeDelta, encodeSnapshot } from '../../src/snapshot/encoding.ts';
 import { createHolder } from '../../src/worker/holder.ts';
+import { withoutBlobs } from '../support/segments.ts';
 import { contentOf, deltaBetween, EPOCH, environmentItem, flagItem } from '../support/snapshot.ts';
 
 const hash = await createHashBytes();
@@ -17,6 +18,7 @@ function holding() {
     now: () => 0,
     warn: () => {},
     faultCompileMs: 0,
+    compile: withoutBlobs,
     send: (m) => void sent.push(m),
   });
   return { holder, sent };

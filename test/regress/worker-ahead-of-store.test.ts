@@ -4,6 +4,7 @@ import { test } from 'tap';
 import { createPublisher } from '../../src/primary/publisher.ts';
 import { createSyncLoop } from '../../src/primary/sync.ts';
 import { createHashBytes } from '../../src/snapshot/checksum.ts';
+import { nothingToPrepare } from '../support/segments.ts';
 import { contentOf, EPOCH, environmentItem } from '../support/snapshot.ts';
 
 test('a worker that serves more than the store has says that the store went back', async (t) => {
@@ -18,6 +19,7 @@ test('a worker that serves more than the store has says that the store went back
       readSince: async () => undefined,
     },
     publisher,
+    blobs: nothingToPrepare,
     now: () => performance.now(),
     random: () => 0.5,
     onConfirmed: () => {},

@@ -1,9 +1,12 @@
 // A worker's HTTP side with everything around it in memory: a real transport on a free loopback port, real compiled
 // flags, and thin holders of a snapshot, a limit and a primary that tests can turn.
 import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { compileFlag } from '../../src/core/compile.ts';
-import type { CompiledFlag } from '../../src/core/compiled.ts';
+import type { CompiledFlag, CompiledSegment, IdSet } from '../../src/core/compiled.ts';
 import { renderDocument } from '../../src/core/document.ts';
 import type { FlagDocument } from '../../src/core/model.ts';
 import { createFlag } from '../../src/core/parse.ts';
@@ -14,6 +17,7 @@ import type { HttpDeps } from '../../src/worker/http/deps.ts';
 import { createHttp, type Http } from '../../src/worker/http.ts';
 import { ADMITTED, SPENT } from '../../src/worker/limiter.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot, SnapshotHolder } from '../../src/worker/serving.ts';
+import { createUploads } from '../../src/worker/uploads.ts';
 
 const RANKS = { evaluate: 1, read: 2, write: 3, admin: 4 } as const;
 type ScopeName = keyof typeof RANKS;
@@ -57,10 +61,53 @@ export function makeFlag(body: Readonly<Record<string, unknown>>, environment = 
   return compileFlag(renderDocument(document), { environment, id: definition.value.flag_id });
 }
 
+/** A segment as it would be served; its lists are any iterables that can be walked again. */
+export function makeSegment(parts: {
+  readonly segmentId: string;
+  readonly environment?: string;
+  readonly description?: string;
+  readonly version?: number;
+  readonly included?: Iterable<string>;
+  readonly excluded?: Iterable<string>;
+}): CompiledSegment {
+  const { segmentId, environment = 'prod', version = 1, description = '' } = parts;
+  const included = idSet(parts.included);
+  const excluded = idSet(parts.excluded);
+  return {
+    segmentId,
+    environment,
+    version,
+    revision: 7,
+    json: JSON.stringify({
+      segment_id: segmentId,
+      environment,
+      description,
+      match_by: 'user_id',
+      included_count: included?.count ?? 0,
+      excluded_count: excluded?.count ?? 0,
+      when: null,
+      version,
+    }),
+    quarantined: undefined,
+    matchBy: undefined,
+    matchPath: undefined,
+    included,
+    excluded,
+    when: undefined,
+  };
+}
+
+function idSet(ids: Iterable<string> | undefined): IdSet | undefined {
+  if (ids === undefined) return undefined;
+  const set = new Set(ids);
+  return { count: set.size, has: (id) => set.has(id), ids: () => set };
+}
+
 export function makeSnapshot(
   revision: number,
   flags: readonly CompiledFlag[],
   keys: readonly ServingKey[],
+  segments: readonly CompiledSegment[] = [],
 ): ServingSnapshot {
   const environments = new Map<string, ServingEnvironment>();
   for (const environment of ['dev', 'prod', 'staging']) {
@@ -70,7 +117,12 @@ export function makeSnapshot(
       json: JSON.stringify({ environment, description: '' }),
       changedAt: revision,
       flags: new Map(own.map((flag) => [flag.flagId, flag])),
-      segments: new Map(),
+      segments: new Map(
+        segments
+          .filter((segment) => segment.environment === environment)
+          .sort((a, b) => (a.segmentId < b.segmentId ? -1 : 1))
+          .map((segment) => [segment.segmentId, segment]),
+      ),
     });
   }
   return {
@@ -100,6 +152,8 @@ export interface Serving {
   readonly counted: { readonly routeIndex: number; readonly status: number }[];
   readonly logged: AccessRecord[];
   readonly failures: string[];
+  /** DATA_DIR/run; removed with `close`. */
+  readonly runPath: string;
   /** Called when a request begins to wait for a revision. */
   onWait: (revision: number) => void;
   /** Swaps the snapshot and wakes who waits for it. */
@@ -139,7 +193,12 @@ export async function startServing(
     waitTake: () => Promise.resolve(serving.waited),
     standing: (key) => ({ limit: key.rateLimit, remaining: serving.verdict === SPENT ? 0 : 5, resetSeconds: 17 }),
   };
+  const runPath = mkdtempSync(join(tmpdir(), 'burgee-run-'));
   const http = createHttp({
+    uploads: createUploads({
+      folder: join(runPath, 'uploads'),
+      warn: (_fields, message) => void serving.failures.push(message),
+    }),
     holder,
     limiter,
     hash: hashUser,
@@ -159,7 +218,14 @@ export async function startServing(
   });
   const port = await http.listen();
   const serving: Serving = {
-    http,
+    http: {
+      ...http,
+      close() {
+        http.close();
+        rmSync(runPath, { recursive: true, force: true });
+      },
+    },
+    runPath,
     port,
     url: `http://127.0.0.1:${port}`,
     snapshot,

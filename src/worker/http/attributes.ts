@@ -3,6 +3,7 @@
 
 import type { Issue, Json, JsonObject } from '../../core/model.ts';
 import { limits } from '../../limits.ts';
+import { exactNumber } from './exact-number.ts';
 
 /** A branch of attributes that is being built; it has no prototype, so `__proto__` is a name like any other. */
 interface Branch {
@@ -30,12 +31,14 @@ export class AttributesBuilder {
     if (steps.length > limits.attributesDepthMax) {
       return { path: at, message: `must have at most ${limits.attributesDepthMax} parts` };
     }
-    this.count += 1;
     this.bytes += Buffer.byteLength(path) + Buffer.byteLength(text);
-    if (this.count > limits.attributesMax)
-      return { path: 'attr', message: `must be at most ${limits.attributesMax} attributes` };
     if (this.bytes > limits.attributesBytesMax)
       return { path: 'attr', message: `must be at most ${limits.attributesBytesMax} bytes` };
+    if (this.root[steps[0] as string] === undefined) {
+      this.count += 1;
+      if (this.count > limits.attributesMax)
+        return { path: 'attr', message: `must be at most ${limits.attributesMax} attributes` };
+    }
     let branch = this.root;
     for (let i = 0; i < steps.length - 1; i += 1) {
       const step = steps[i] as string;
@@ -46,6 +49,10 @@ export class AttributesBuilder {
     }
     const leaf = (branch[steps[steps.length - 1] as string] ??= new Leaf());
     if (!(leaf instanceof Leaf)) return { path: at, message: 'cannot be set: it has parts of its own' };
+    // A list is one level more, as it is in a body.
+    if (leaf.values.length > 0 && steps.length === limits.attributesDepthMax) {
+      return { path: at, message: `must have at most ${limits.attributesDepthMax - 1} parts to be a list` };
+    }
     leaf.values.push(readScalar(text));
     return undefined;
   }
@@ -66,12 +73,7 @@ function plain(branch: Branch): JsonObject {
   return object;
 }
 
-const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
-
-/**
- * A JSON scalar becomes its value, anything else stays the string it is. So does a number that would come back as
- * another one (9007199254740993): ids are often digits, and two of them must not become one.
- */
+/** A JSON scalar becomes its value; anything else, and a number that no double has exactly, stays the string it is. */
 export function readScalar(text: string): Json {
   switch (text) {
     case 'true':
@@ -84,9 +86,7 @@ export function readScalar(text: string): Json {
   const first = text.charCodeAt(0);
   if (first === 0x22) return readQuoted(text);
   if (first !== 0x2d && (first < 0x30 || first > 0x39)) return text;
-  if (!NUMBER.test(text)) return text;
-  const value = Number(text);
-  return Number.isFinite(value) && normalised(text) === normalised(String(value)) ? value : text;
+  return exactNumber(text) ?? text;
 }
 
 function readQuoted(text: string): string {
@@ -97,17 +97,6 @@ function readQuoted(text: string): string {
   } catch {
     return text;
   }
-}
-
-/** The digits that count and the power of ten they stand for: one form for all spellings of a decimal number. */
-function normalised(text: string): string {
-  const [mantissa = '', exponent = '0'] = text.toLowerCase().split('e');
-  const [whole = '', fraction = ''] = mantissa.replace('-', '').split('.');
-  const digits = (whole + fraction).replace(/^0+/, '');
-  const trimmed = digits.replace(/0+$/, '');
-  if (trimmed === '') return '0';
-  const power = Number(exponent) - fraction.length + (digits.length - trimmed.length);
-  return `${mantissa.startsWith('-') ? '-' : ''}${trimmed}e${power}`;
 }
 
 /**

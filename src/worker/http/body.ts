@@ -1,7 +1,10 @@
 // Turns a request's body into JSON, or says why not. Bytes first: what is not UTF-8, or nests without end, never
 // reaches a parser that recurses.
+import type { AttributesMember } from '../../api/routes.ts';
 import { limits } from '../../limits.ts';
-import { invalid, type Refusal, refuse } from './refusal.ts';
+import { type JsonScan, quoteInexact, scanJson } from './json-scan.ts';
+import { withOfrepCode } from './ofrep-failure.ts';
+import { invalid, isRefusal, type Refusal, refuse } from './refusal.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -18,42 +21,47 @@ export function checkMediaType(contentType: string, mergePatch: boolean): Refusa
 
 /** The body's value, wrapped so that it cannot be taken for a refusal. */
 export function readJson(bytes: Uint8Array): { readonly value: unknown } | Refusal {
+  return parse(bytes, scanJson(bytes, limits.documentDepthMax));
+}
+
+/**
+ * The body of an evaluation: as readJson, but a number among the attributes that no double has exactly stays a string,
+ * by the rule of a query. `member`: where the attributes are, at any level.
+ */
+export function readEvaluationJson(bytes: Uint8Array, member: AttributesMember): { readonly value: unknown } | Refusal {
+  const scan = scanJson(bytes, limits.documentDepthMax);
+  const body = parse(bytes, scan);
+  if (isRefusal(body) || !scan.hasLongNumber) return body;
+  // Valid JSON now. That it is parsed a second time is the price of the few that have such numbers.
+  const quoted = quoteInexact(bytes, member);
+  return quoted === undefined ? body : { value: JSON.parse(utf8.decode(quoted)) as unknown };
+}
+
+function parse(bytes: Uint8Array, scan: JsonScan): { readonly value: unknown } | Refusal {
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
-    return invalid('', 'the body must not begin with a byte order mark');
-  if (isTooDeep(bytes)) return invalid('', `the body must be nested at most ${limits.documentDepthMax} levels deep`);
+    return malformed('the body must not begin with a byte order mark');
+  if (scan.isTooDeep) {
+    const told = invalid('', `the body must be nested at most ${limits.documentDepthMax} levels deep`);
+    return withOfrepCode(told, 'INVALID_CONTEXT');
+  }
   let text: string;
   try {
     text = utf8.decode(bytes);
   } catch {
-    return invalid('', 'the body is not valid UTF-8');
+    return malformed('the body is not valid UTF-8');
   }
   try {
     return { value: JSON.parse(text) as unknown };
   } catch (error) {
     // The engine's message quotes the body, which may hold what should not be repeated; its position is enough.
     const position = /position (\d+)/.exec(String(error))?.[1];
-    if (text.trim() === '') return invalid('', 'the body must be JSON, and is empty');
-    return invalid(
-      '',
+    if (text.trim() === '') return malformed('the body must be JSON, and is empty');
+    return malformed(
       position === undefined ? 'the body is not valid JSON' : `the body is not valid JSON at character ${position}`,
     );
   }
 }
 
-/** Whether a body nests past the limit. Counts open brackets outside of strings; all bytes that matter are ASCII, which no UTF-8 sequence contains. */
-export function isTooDeep(bytes: Uint8Array): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let i = 0; i < bytes.length; i += 1) {
-    const byte = bytes[i];
-    if (inString) {
-      if (byte === 0x5c) i += 1;
-      else if (byte === 0x22) inString = false;
-    } else if (byte === 0x22) inString = true;
-    else if (byte === 0x7b || byte === 0x5b) {
-      depth += 1;
-      if (depth > limits.documentDepthMax) return true;
-    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
-  }
-  return false;
+function malformed(message: string): Refusal {
+  return withOfrepCode(invalid('', message), 'PARSE_ERROR');
 }

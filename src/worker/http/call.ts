@@ -2,6 +2,7 @@
 import type { OperationId, Route } from '../../api/routes.ts';
 import type { IfMatch } from '../../ipc/messages.ts';
 import type { ServingKey, ServingSnapshot } from '../serving.ts';
+import type { Upload } from '../uploads.ts';
 import type { Query } from './query.ts';
 import type { Refusal } from './refusal.ts';
 import type { Reply, StreamedReply } from './reply.ts';
@@ -20,6 +21,8 @@ export interface Call {
   /** `{}` when an optional body was left out; undefined on routes that take none. */
   readonly body: unknown;
   readonly bodyBytes: number;
+  /** The body of a route that takes a file; it goes when the request is answered. */
+  readonly upload: Upload | undefined;
   /** What the answer is held to; undefined: whatever is served. */
   readonly minRevision: number | undefined;
   readonly ifMatch: IfMatch;
@@ -28,7 +31,7 @@ export interface Call {
 
 export type Answer = Reply | Refusal;
 /** Answers from the snapshot that the request was held to. */
-export type Responder = (snapshot: ServingSnapshot) => Answer | Promise<Answer>;
+export type Responder = (snapshot: ServingSnapshot) => Answer | StreamedReply | Promise<Answer | StreamedReply>;
 /**
  * Checks what is the route's own (400), looking nothing up yet, and returns what then answers: between the two the
  * request may wait for `min_revision`.

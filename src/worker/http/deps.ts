@@ -4,11 +4,13 @@ import type { AccessLog } from '../../observe/access-log.ts';
 import type { Limiter } from '../limiter.ts';
 import type { PrimaryLink, SnapshotHolder } from '../serving.ts';
 import type { Tallies } from '../tallies.ts';
+import type { Uploads } from '../uploads.ts';
 
 export interface HttpDeps {
   readonly holder: SnapshotHolder;
   readonly link: Pick<PrimaryLink, 'command' | 'metrics' | 'connected'>;
   readonly limiter: Pick<Limiter, 'tryTake' | 'waitTake' | 'standing'>;
+  readonly uploads: Uploads;
   readonly tallies: Pick<Tallies, 'request' | 'count'>;
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;
   readonly config: { readonly host: string; readonly port: number; readonly allowedOrigins: readonly string[] };

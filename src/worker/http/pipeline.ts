@@ -10,7 +10,8 @@ import { revisionOf } from '../change-tag.ts';
 import { SPENT, WAIT } from '../limiter.ts';
 import type { ServingKey, ServingSnapshot, SnapshotHolder } from '../serving.ts';
 import type { Exchange, HeldExchange } from '../transport/transport.ts';
-import { checkMediaType, isTooDeep, readJson } from './body.ts';
+import type { Uploads } from '../uploads.ts';
+import { checkMediaType, readEvaluationJson, readJson } from './body.ts';
 import type {
   Answer,
   Call,
@@ -32,6 +33,7 @@ import { invalid, isRefusal, type Refusal, refuse, refuseIssues } from './refusa
 import { emptyReply, isStreamed, type StreamedReply } from './reply.ts';
 import { copyRequest, declaredBytes, type RawRequest } from './request.ts';
 import { findRoute, type Match } from './router.ts';
+import { checkUpload, takeUpload } from './upload-body.ts';
 
 const RANK: Readonly<Record<RouteScope, number>> = { evaluate: 1, read: 2, write: 3, admin: 4 };
 /** Evaluations: their bodies are checked by hand, and their replies do not show the limit. */
@@ -63,14 +65,14 @@ export function createFailureAnswer(
 }
 
 export function createPipeline(deps: {
-  readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'logger'>;
+  readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'uploads' | 'logger'>;
   readonly auth: Auth;
   readonly cors: Cors;
   readonly deliver: Deliver;
   readonly keyed: KeyedHandlers;
   readonly open: OpenHandlers;
 }): Pipeline {
-  const { holder, limiter, logger } = deps.http;
+  const { holder, limiter, uploads, logger } = deps.http;
   const waiters = { count: 0 };
 
   function keyOf(request: RawRequest, snapshot: ServingSnapshot): ServingKey | undefined {
@@ -136,17 +138,26 @@ export function createPipeline(deps: {
     const verdict = taken?.verdict ?? limiter.tryTake(key, Date.now());
     const keyed = { request, routeIndex: index, key, showsLimit: !HAND_READ.has(route.group) };
     if (verdict === SPENT) return deliverTo(exchange, keyed, refuse('RATE_LIMITED'));
-    const held = exchange.hold(route.body === undefined ? 0 : limits.bodyBytesMax);
-    const answering = async (): Promise<Answer> => {
+    const held = holdFor(route, exchange);
+    const answering = async (): Promise<Answer | StreamedReply> => {
       if (verdict === WAIT && !(await limiter.waitTake(key))) return refuse('RATE_LIMITED');
-      const call = await readCall(request, match, key, held, snapshot);
-      // The body may have come long after the key was checked: one revoked or expired meanwhile must not act any more.
-      if (!isLive(key, holder)) return unauthorized();
-      if (isRefusal(call)) return call;
-      return answer(call, deps.keyed[route.operationId as KeyedOperationId], holder, waiters);
+      const call = await readCall(request, match, key, held, snapshot, uploads);
+      if (isRefusal(call)) return isLive(key, holder) ? call : unauthorized();
+      try {
+        // The body may have come long after the key was checked: one revoked or expired meanwhile must not act any more.
+        if (!isLive(key, holder)) return unauthorized();
+        return await answer(call, deps.keyed[route.operationId as KeyedOperationId], holder, waiters);
+      } finally {
+        await call.upload?.remove();
+      }
     };
     return answerLater(keyed, held, answering());
   };
+}
+
+function holdFor(route: Route, exchange: Exchange): HeldExchange {
+  if (route.upload) return exchange.hold(limits.uploadBytesMax, limits.uploadUnreadBytesMax);
+  return exchange.hold(route.body === undefined ? 0 : limits.bodyBytesMax);
 }
 
 function unauthorized(): Refusal {
@@ -181,6 +192,7 @@ async function readCall(
   key: ServingKey,
   held: HeldExchange,
   snapshot: ServingSnapshot,
+  uploads: Uploads,
 ): Promise<Call | Refusal> {
   const { route } = match;
   if (route.scope !== undefined && key.rank < RANK[route.scope]) {
@@ -208,6 +220,10 @@ async function readCall(
   if (isRefusal(body)) return body;
   const environment = readEnvironment(route, key, named, body.value);
   if (isRefusal(environment)) return environment;
+  const taken = route.upload
+    ? await takeUpload(held, uploads, conditions.idempotency)
+    : { upload: undefined, idempotency: conditions.idempotency };
+  if (isRefusal(taken)) return taken;
   return {
     request,
     route,
@@ -218,11 +234,13 @@ async function readCall(
     bodyBytes: bytes.byteLength,
     ...environment,
     ...conditions,
+    ...taken,
   };
 }
 
-/** 413 and 415. */
+/** 413 and 415. A file is not read yet: no more than its size and type are known before the rest is checked. */
 async function readBytes(request: RawRequest, route: Route, held: HeldExchange): Promise<Uint8Array | Refusal> {
+  if (route.upload) return checkUpload(request) ?? NO_BYTES;
   if (route.body === undefined) return NO_BYTES;
   const tooLarge = refuse('BODY_TOO_LARGE', `The request body is over ${limits.bodyBytesMax} bytes.`, [
     ['Connection', 'close'],
@@ -237,9 +255,9 @@ async function readBytes(request: RawRequest, route: Route, held: HeldExchange):
 function readBody(route: Route, bytes: Uint8Array): { readonly value: unknown } | Refusal {
   if (route.body === undefined) return { value: undefined };
   if (bytes.byteLength === 0 && route.body.optional) return { value: {} };
-  const body = readJson(bytes);
-  if (isRefusal(body)) return withOfrepCode(body, isTooDeep(bytes) ? 'INVALID_CONTEXT' : 'PARSE_ERROR');
-  if (HAND_READ.has(route.group)) return body;
+  const { attributes } = route.body;
+  const body = attributes === undefined ? readJson(bytes) : readEvaluationJson(bytes, attributes);
+  if (isRefusal(body) || HAND_READ.has(route.group)) return body;
   const issues = findIssues(route.body.schema, body.value);
   return issues.length > 0 ? refuseIssues(issues) : body;
 }
@@ -292,7 +310,7 @@ async function answer(
   handler: KeyedHandler,
   holder: SnapshotHolder,
   waiters: { count: number },
-): Promise<Answer> {
+): Promise<Answer | StreamedReply> {
   const responder = handler(call);
   if (isRefusal(responder)) return responder;
   if (NAMED_IN_BODY.has(call.route.environment)) {

@@ -20,13 +20,16 @@ interface Entry {
   readonly index: number;
   readonly segments: readonly string[];
   readonly parameterCount: number;
+  /** By segment: the values it may have; undefined: any. */
+  readonly choices: readonly (readonly string[] | undefined)[];
 }
 
 const entriesByLength = new Map<number, Entry[]>();
 routes.forEach((route, index) => {
   for (const pattern of route.alias === undefined ? [route.pattern] : [route.pattern, route.alias]) {
     const segments = pattern.split('/');
-    const entry = { route, index, segments, parameterCount: segments.filter(isParameter).length };
+    const choices = segments.map((segment) => route.choices?.[segment.slice(1, -1)]);
+    const entry = { route, index, segments, parameterCount: segments.filter(isParameter).length, choices };
     const list = entriesByLength.get(segments.length) ?? [];
     list.push(entry);
     entriesByLength.set(
@@ -56,7 +59,11 @@ export function findRoute(method: string, path: string): Lookup {
 }
 
 function fits(entry: Entry, segments: readonly string[]): boolean {
-  return entry.segments.every((segment, i) => (isParameter(segment) ? segments[i] !== '' : segments[i] === segment));
+  return entry.segments.every((segment, i) => {
+    const sent = segments[i] ?? '';
+    if (!isParameter(segment)) return sent === segment;
+    return sent !== '' && (entry.choices[i]?.includes(sent) ?? true);
+  });
 }
 
 function isParameter(segment: string): boolean {

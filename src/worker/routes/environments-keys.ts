@@ -7,7 +7,7 @@ import { invalid } from '../http/refusal.ts';
 import { jsonReply } from '../http/reply.ts';
 import type { RunCommand } from './commands.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
-import { visibleEnvironments } from './flags.ts';
+import { visibleEnvironments } from './document-list.ts';
 
 export function createEnvironmentHandlers(
   run: RunCommand,

@@ -1,5 +1,5 @@
 // Looks up what a request names in a snapshot, as far as its key may see.
-import type { CompiledFlag } from '../../core/compiled.ts';
+import type { CompiledFlag, CompiledSegment } from '../../core/compiled.ts';
 import { type Refusal, refuse } from '../http/refusal.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
 
@@ -24,5 +24,15 @@ export function findFlag(environment: ServingEnvironment, flagId: string, key: S
   return refuse(
     'FLAG_NOT_FOUND',
     `There is no flag ${JSON.stringify(flagId.slice(0, 128))} in ${environment.environment}.`,
+  );
+}
+
+export function findSegment(environment: ServingEnvironment, segmentId: string): CompiledSegment | Refusal {
+  return (
+    environment.segments.get(segmentId) ??
+    refuse(
+      'SEGMENT_NOT_FOUND',
+      `There is no segment ${JSON.stringify(segmentId.slice(0, 128))} in ${environment.environment}.`,
+    )
   );
 }

@@ -3,6 +3,7 @@ import { test } from 'tap';
 import { makeOpenApi } from '../../../src/api/openapi.ts';
 import { routeLabels, routes } from '../../../src/api/routes.ts';
 import * as schemas from '../../../src/api/schemas.ts';
+import * as segmentSchemas from '../../../src/api/segment-schemas.ts';
 import { findIssues } from '../../../src/api/validate.ts';
 
 type Tree = { readonly [name: string]: unknown };
@@ -50,18 +51,23 @@ test('every route says what it refuses', async (t) => {
 });
 
 test('the examples of the requests have their schema', async (t) => {
+  const requests = { ...schemas, ...segmentSchemas };
   for (const name of [
     'FlagCreate',
     'FlagReplace',
     'FlagPatch',
+    'SegmentCreate',
+    'SegmentReplace',
+    'SegmentPatch',
+    'SegmentMembers',
     'EnvironmentCreate',
     'KeyCreate',
     'KeyRotate',
     'EvaluateRequest',
     'BatchRequest',
   ] as const) {
-    for (const example of (schemas[name].meta()?.['examples'] ?? []) as unknown[])
-      t.same(findIssues(schemas[name], example), [], name);
+    for (const example of (requests[name].meta()?.['examples'] ?? []) as unknown[])
+      t.same(findIssues(requests[name], example), [], name);
   }
 });
 

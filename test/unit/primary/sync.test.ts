@@ -3,6 +3,7 @@ import { createPublisher } from '../../../src/primary/publisher.ts';
 import { createSyncLoop } from '../../../src/primary/sync.ts';
 import { createHashBytes } from '../../../src/snapshot/checksum.ts';
 import type { DeltaContent, SnapshotContent, SnapshotItem } from '../../../src/snapshot/item.ts';
+import { nothingToPrepare } from '../../support/segments.ts';
 import { contentOf, deltaBetween, environmentItem, flagItem } from '../../support/snapshot.ts';
 
 const hash = await createHashBytes();
@@ -58,6 +59,7 @@ async function started(t: Test) {
   const sync = createSyncLoop({
     store,
     publisher,
+    blobs: nothingToPrepare,
     now: () => performance.now(),
     random: () => 0.5,
     onConfirmed: (revision) => onConfirmed(revision),

