@@ -5,6 +5,7 @@ import * as ofrepSchemas from './ofrep-schemas.ts';
 import { type QueryParameter, type Route, routes } from './routes.ts';
 import * as schemas from './schemas.ts';
 import * as segmentSchemas from './segment-schemas.ts';
+import * as traceSchemas from './trace-schemas.ts';
 
 type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 type JsonMap = { [name: string]: JsonValue };
@@ -137,9 +138,14 @@ function queryParameter(parameter: QueryParameter): JsonMap {
     in: 'query',
     required: parameter.required ?? false,
     description: parameter.description,
-    schema: parameter.integer === undefined ? { type: 'string' } : { type: 'integer', ...parameter.integer },
+    schema: parameterSchema(parameter),
     ...(parameter.example === undefined ? {} : { example: parameter.example }),
   };
+}
+
+function parameterSchema({ integer, boolean }: QueryParameter): JsonMap {
+  if (boolean) return { type: 'boolean', default: false };
+  return integer === undefined ? { type: 'string' } : { type: 'integer', ...integer };
 }
 
 function responsesOf(route: Route): JsonMap {
@@ -199,7 +205,12 @@ function problemsByStatus(route: Route): Map<number, ErrorCode[]> {
 
 // Whole documents are named like types; parts of them, in lower case, stand where they are used.
 const names = new Map<z.ZodType, string>();
-for (const [name, exported] of Object.entries<unknown>({ ...schemas, ...ofrepSchemas, ...segmentSchemas }))
+for (const [name, exported] of Object.entries<unknown>({
+  ...schemas,
+  ...ofrepSchemas,
+  ...segmentSchemas,
+  ...traceSchemas,
+}))
   if (exported instanceof z.ZodType && /^[A-Z]/.test(name)) names.set(exported, name);
 
 function refTo(schema: z.ZodType): JsonMap {

@@ -3,7 +3,17 @@ import type { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
 import { ofrepRoutes } from './ofrep-routes.ts';
 import { reportRoutes } from './report-routes.ts';
-import { documentBody, environment, evaluation, minRevision, page, reading, V1, writing } from './route-parts.ts';
+import {
+  documentBody,
+  environment,
+  evaluation,
+  explain,
+  minRevision,
+  page,
+  reading,
+  V1,
+  writing,
+} from './route-parts.ts';
 import * as schemas from './schemas.ts';
 import { segmentRoutes } from './segment-routes.ts';
 
@@ -25,6 +35,10 @@ export interface QueryParameter {
   readonly description: string;
   readonly example?: string;
   readonly integer?: { readonly minimum: number; readonly maximum: number; readonly default?: number };
+  /** true or false; false is as if it were not there. */
+  readonly boolean?: true;
+  /** The scope that `true` needs beyond the route's own. */
+  readonly scope?: RouteScope;
   readonly required?: true;
 }
 
@@ -113,6 +127,7 @@ const table = [
       { name: 'user_id', description: 'Who asks.', example: 'user-123', required: true },
       environment,
       minRevision,
+      explain,
     ],
     reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
@@ -124,7 +139,7 @@ const table = [
     operationId: 'evaluateFlagWithBody',
     summary: 'Evaluate one flag, attributes in a body',
     environment: 'body',
-    query: [environment, minRevision],
+    query: [environment, minRevision, explain],
     body: { schema: schemas.EvaluateRequest, mergePatch: false, optional: false, attributes: 'attributes' },
     reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
@@ -136,7 +151,7 @@ const table = [
     operationId: 'evaluateBatch',
     summary: 'Evaluate many flags for many users at one revision',
     environment: 'body',
-    query: [environment, minRevision],
+    query: [environment, minRevision, explain],
     body: { schema: schemas.BatchRequest, mergePatch: false, optional: false, attributes: 'attributes' },
     reply: { status: 200, description: 'One object for each context.', schema: schemas.BatchReply },
     problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],

@@ -202,6 +202,10 @@ async function readCall(
     );
   }
   const query = readQuery(request.query, route);
+  for (const { name, scope } of route.query) {
+    if (scope !== undefined && query.values.get(name) === 'true' && key.rank < RANK[scope])
+      return refuse('SCOPE_REQUIRED', `${name} needs the scope ${scope}; this key has ${key.scopes.join(', ')}.`);
+  }
   const named = namedEnvironments(route, query, request);
   for (const environment of named) {
     if (route.environment === 'each' && environment === '*') continue;
