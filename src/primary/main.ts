@@ -11,7 +11,7 @@ import { createAwakeTime, delay, systemClock } from '../run/clock.ts';
 import { lockDataDir } from '../run/data-dir-lock.ts';
 import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdPrimaryPort } from '../run/port-owner.ts';
-import { isAlive } from '../run/process-identity.ts';
+import { isAlive, type ProcessIdentity } from '../run/process-identity.ts';
 import { openRunDir, type RunDir } from '../run/run-dir.ts';
 import { createReadBlob } from '../snapshot/blob-file.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
@@ -187,10 +187,7 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
   const deaths = (): number => dispatch.deaths();
   const quarantinedFlags = (): number => quarantined.size;
   const vitals = createVitals({ config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, tier: TIER });
-  const orphans = runDir
-    .workers()
-    .map(({ identity }) => identity)
-    .filter(isAlive);
+  const orphans = orphansOf(runDir);
   const leases = createRateLeases({
     now: Date.now,
     workers: config.workers,
@@ -241,6 +238,14 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
       await files.close();
     },
   };
+}
+
+/** Workers of an earlier primary that live. */
+function orphansOf(runDir: RunDir): readonly ProcessIdentity[] {
+  return runDir
+    .workers()
+    .map(({ identity }) => identity)
+    .filter(isAlive);
 }
 
 interface Files {
