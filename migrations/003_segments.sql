@@ -13,9 +13,10 @@ CREATE TABLE uses (
   variant text NOT NULL DEFAULT '',
   -- How often the one asks the other.
   times integer NOT NULL DEFAULT 1 CHECK (times > 0),
-  PRIMARY KEY (environment, user_kind, user_id, used_kind, used_id)
+  -- The id comes first: a planner that knows nothing of the table yet must not think another index as good.
+  PRIMARY KEY (user_id, environment, user_kind, used_kind, used_id)
 );
-CREATE INDEX uses_of_one_item ON uses (environment, used_kind, used_id);
+CREATE INDEX uses_of_one_item ON uses (used_id, environment, used_kind);
 
 CREATE TABLE segments (
   environment text COLLATE "C" NOT NULL REFERENCES environments,

@@ -1,6 +1,7 @@
 // Every upper bound of the service in one place, each with its unit and the reason for its size: whatever grows has an
 // end here. `limits.bodyBytesMax` reads one; docs/limits.md is made from the same table (scripts/generate-docs.mjs).
 import { documentLimits } from './core/document-limits.ts';
+import { explainLimits } from './core/explain-work.ts';
 
 interface Bound {
   readonly value: number;
@@ -89,6 +90,11 @@ const evaluations = {
     100_000,
     'evaluations',
     'Contexts times flags in one POST /evaluate: about 10 MB of reply, and 80 to 150 ms of a worker on two busy cores.',
+  ),
+  explainedEvaluationsMax: bound(
+    200,
+    'evaluations',
+    'Contexts times flags in one POST /evaluate with explain=true: each is evaluated many times over, and told in full.',
   ),
   attributesMax: bound(
     256,
@@ -206,6 +212,24 @@ const processes = {
   allowedOriginsMax: bound(256, 'origins', 'In ALLOWED_ORIGINS.'),
 } as const satisfies Record<string, Bound>;
 
+const eventStreams = {
+  streamsMax: bound(
+    20_000,
+    'streams',
+    'Of server-sent events, open on one worker: each costs about 2 KB. Past it 503.',
+  ),
+  streamsPerKeyMax: bound(
+    10_000,
+    'streams',
+    "Of one key on one worker, so that one key cannot take them all. A web page's key is the same for all its readers.",
+  ),
+  streamTokenCharsMax: bound(
+    1024,
+    'characters',
+    "Of the token in a stream's address. A key_id too long for it gets no address, and its clients poll.",
+  ),
+} as const satisfies Record<string, Bound>;
+
 const observation = {
   logBacklogBytesMax: bound(
     MIB,
@@ -286,6 +310,11 @@ const documents: { readonly [Name in keyof typeof documentLimits]: Bound } = {
     'evaluations',
     'Of prerequisites, direct and indirect, that one evaluation of a flag may need.',
   ),
+  conditionEvaluationsMax: document(
+    'conditionEvaluationsMax',
+    'conditions',
+    'Looked at in one evaluation, those of its prerequisites and segments included; past it the answer is QUARANTINED.',
+  ),
   segmentDepthMax: document('segmentDepthMax', 'segments', 'In a chain: a segment may name another in its condition.'),
   segmentEvaluationsMax: document(
     'segmentEvaluationsMax',
@@ -308,13 +337,41 @@ const documents: { readonly [Name in keyof typeof documentLimits]: Bound } = {
   patternCharsMax: document('patternCharsMax', 'characters', 'Of a matches pattern: its automaton grows with it.'),
 };
 
+// As those of documents: core is what holds them.
+const explanations: { readonly [Name in keyof typeof explainLimits]: Bound } = {
+  explainWorkUnitsMax: explanation(
+    'explainWorkUnitsMax',
+    'units',
+    'Of work for the flips of one answer, a unit being the visit of a simple condition: a few ms. Past it flips_complete is false.',
+  ),
+  explainSharesMax: explanation(
+    'explainSharesMax',
+    'explanations',
+    'Whose full work and conditions one request may take; a batch shares them.',
+  ),
+  flipEvaluationsMax: explanation('flipEvaluationsMax', 'evaluations', 'Tried for the flips of one answer.'),
+  traceConditionsMax: explanation(
+    'traceConditionsMax',
+    'rules and conditions',
+    'In the steps of one answer: more than a person reads. The rest is left out, and counted.',
+  ),
+  flipsMax: explanation('flipsMax', 'flips', 'Of one answer, the smallest.'),
+  flipChangesMax: explanation(
+    'flipChangesMax',
+    'changes',
+    'In one flip: more is another user. All their selections are tried, to offer the smallest.',
+  ),
+};
+
 const chapters = {
   Requests: requests,
   Evaluations: evaluations,
+  Explanations: explanations,
   'Lists and stores': management,
   Segments: segments,
   'Keys and rate limits': keys,
   'Flag documents': documents,
+  'Event streams': eventStreams,
   Processes: processes,
   'Logs and metrics': observation,
 } as const satisfies Record<string, Readonly<Record<string, Bound>>>;
@@ -322,10 +379,12 @@ const chapters = {
 const table = {
   ...requests,
   ...evaluations,
+  ...explanations,
   ...management,
   ...segments,
   ...keys,
   ...documents,
+  ...eventStreams,
   ...processes,
   ...observation,
 };
@@ -356,6 +415,10 @@ export function limitsMarkdown(): string {
 
 function bound(value: number, unit: string, reason: string): Bound {
   return { value, unit, reason };
+}
+
+function explanation(name: keyof typeof explainLimits, unit: string, reason: string): Bound {
+  return { value: explainLimits[name], unit, reason };
 }
 
 function document(name: keyof typeof documentLimits, unit: string, reason: string): Bound {

@@ -94,6 +94,7 @@ const HOT_FILES = [
   'src/worker/http/query-scan.ts',
   'src/worker/limiter.ts',
   'src/worker/routes/evaluate.ts',
+  'src/worker/routes/ofrep-reply.ts',
   'src/worker/routes/outcome-reply.ts',
   'src/worker/tallies.ts',
 ];

@@ -1,9 +1,11 @@
 // The OpenAPI 3.1 document, made from the route table and from the schemas that validate.
 import { z } from 'zod';
 import { type ErrorCode, errors } from '../errors.ts';
+import * as ofrepSchemas from './ofrep-schemas.ts';
 import { type QueryParameter, type Route, routes } from './routes.ts';
 import * as schemas from './schemas.ts';
 import * as segmentSchemas from './segment-schemas.ts';
+import * as traceSchemas from './trace-schemas.ts';
 
 type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue };
 type JsonMap = { [name: string]: JsonValue };
@@ -25,10 +27,10 @@ export function makeOpenApi(version: string): JsonMap {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       description:
         'A feature flag service. Every reply carries X-Flags-Revision, and X-Flags-Stale while the snapshot could not be ' +
-        'confirmed for 5 s. GET routes also answer HEAD. Errors are application/problem+json.',
+        "confirmed for 5 s. GET routes also answer HEAD. Errors are application/problem+json, under /ofrep they have that protocol's form.",
     },
     servers: [{ url: '/' }],
-    tags: ['evaluation', 'flags', 'segments', 'environments', 'keys', 'service'].map((name) => ({ name })),
+    tags: ['evaluation', 'ofrep', 'flags', 'segments', 'environments', 'keys', 'service'].map((name) => ({ name })),
     paths,
     components: {
       schemas: componentSchemas(),
@@ -115,6 +117,8 @@ function parametersOf(route: Route): JsonValue[] {
     parameters.push({ name, in: 'header', schema: { type: 'string' }, description });
   };
   if (route.snapshot) header('X-Flags-Min-Revision', 'As min_revision.');
+  if (route.environment === 'header') header('X-Flags-Environment', 'As environment in the query.');
+  if (route.operationId === 'ofrepEvaluateFlags') header('If-None-Match', '304 if the answer is still this one.');
   if (route.ifMatch) header('If-Match', 'Only if the version is this: `"3"`; else 412.');
   if (route.ifNoneMatch) header('If-None-Match', '304 if the version is still this: `"3"`.');
   if (route.write)
@@ -132,9 +136,14 @@ function queryParameter(parameter: QueryParameter): JsonMap {
     in: 'query',
     required: parameter.required ?? false,
     description: parameter.description,
-    schema: parameter.integer === undefined ? { type: 'string' } : { type: 'integer', ...parameter.integer },
+    schema: parameterSchema(parameter),
     ...(parameter.example === undefined ? {} : { example: parameter.example }),
   };
+}
+
+function parameterSchema({ integer, boolean }: QueryParameter): JsonMap {
+  if (boolean) return { type: 'boolean', default: false };
+  return integer === undefined ? { type: 'string' } : { type: 'integer', ...integer };
 }
 
 function responsesOf(route: Route): JsonMap {
@@ -151,11 +160,16 @@ function responsesOf(route: Route): JsonMap {
   else if (route.reply.mediaType !== undefined) reply['content'] = { [route.reply.mediaType]: {} };
   const responses: JsonMap = { [String(route.reply.status)]: reply };
   if (route.ifNoneMatch) responses['304'] = { description: 'The version is still the one in If-None-Match.' };
+  if (route.operationId === 'ofrepEvaluateFlags')
+    responses['304'] = { description: 'Nothing changed for this context.' };
   for (const [status, codes] of problemsByStatus(route)) {
     responses[String(status)] = {
       description: codes.map((code) => `\`${code}\`: ${errors[code].title}`).join('\n\n'),
       headers: status === 429 ? { 'Retry-After': { $ref: '#/components/headers/Retry-After' } } : {},
-      content: { 'application/problem+json': { schema: refTo(schemas.Problem) } },
+      content:
+        route.group === 'ofrep'
+          ? { 'application/json': { schema: refTo(ofrepSchemas.OfrepFailure) } }
+          : { 'application/problem+json': { schema: refTo(schemas.Problem) } },
     };
   }
   return responses;
@@ -189,7 +203,12 @@ function problemsByStatus(route: Route): Map<number, ErrorCode[]> {
 
 // Whole documents are named like types; parts of them, in lower case, stand where they are used.
 const names = new Map<z.ZodType, string>();
-for (const [name, exported] of Object.entries<unknown>({ ...schemas, ...segmentSchemas }))
+for (const [name, exported] of Object.entries<unknown>({
+  ...schemas,
+  ...ofrepSchemas,
+  ...segmentSchemas,
+  ...traceSchemas,
+}))
   if (exported instanceof z.ZodType && /^[A-Z]/.test(name)) names.set(exported, name);
 
 function refTo(schema: z.ZodType): JsonMap {

@@ -15,6 +15,12 @@ export const minRevision: QueryParameter = {
   description: 'Wait up to 1 s until this revision is served; also as X-Flags-Min-Revision.',
   integer: { minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
 };
+export const explain: QueryParameter = {
+  name: 'explain',
+  description: 'Add a trace: what was looked at, and the smallest changes that would flip the answer. Needs `read`.',
+  boolean: true,
+  scope: 'read',
+};
 export const page: readonly QueryParameter[] = [
   { name: 'cursor', description: 'next_cursor of the page before.' },
   {

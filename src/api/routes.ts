@@ -1,7 +1,18 @@
 // Every route, once: the router, the OpenAPI document, the metrics' labels and the table of scopes are made from this.
 import type { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
-import { documentBody, environment, evaluation, minRevision, page, reading, V1, writing } from './route-parts.ts';
+import { ofrepRoutes } from './ofrep-routes.ts';
+import {
+  documentBody,
+  environment,
+  evaluation,
+  explain,
+  minRevision,
+  page,
+  reading,
+  V1,
+  writing,
+} from './route-parts.ts';
 import * as schemas from './schemas.ts';
 import { segmentRoutes } from './segment-routes.ts';
 
@@ -10,9 +21,10 @@ export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /**
  * Where a route's environment comes from. `none`: it has none. `query`: the query, else the key. `body`: the query,
- * else the body, else the key. `each`: the query, where `*` means all that the key may see, else the key.
+ * else the body, else the key. `each`: the query, where `*` means all that the key may see, else the key. `header`: the
+ * query, else X-Flags-Environment, else the body, else the key.
  */
-export type RouteEnvironment = 'none' | 'query' | 'body' | 'each';
+export type RouteEnvironment = 'none' | 'query' | 'body' | 'each' | 'header';
 
 /** Which member of a body holds attributes; in OFREP's `context` all but targetingKey are. */
 export type AttributesMember = 'attributes' | 'context';
@@ -22,6 +34,10 @@ export interface QueryParameter {
   readonly description: string;
   readonly example?: string;
   readonly integer?: { readonly minimum: number; readonly maximum: number; readonly default?: number };
+  /** true or false; false is as if it were not there. */
+  readonly boolean?: true;
+  /** The scope that `true` needs beyond the route's own. */
+  readonly scope?: RouteScope;
   readonly required?: true;
 }
 
@@ -48,7 +64,7 @@ export interface RouteSpec {
   readonly alias?: string;
   readonly operationId: string;
   readonly summary: string;
-  readonly group: 'evaluation' | 'flags' | 'segments' | 'environments' | 'keys' | 'service';
+  readonly group: 'evaluation' | 'ofrep' | 'flags' | 'segments' | 'environments' | 'keys' | 'service';
   /** undefined: no key is asked for. */
   readonly scope: RouteScope | undefined;
   readonly environment: RouteEnvironment;
@@ -110,6 +126,7 @@ const table = [
       { name: 'user_id', description: 'Who asks.', example: 'user-123', required: true },
       environment,
       minRevision,
+      explain,
     ],
     reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
@@ -121,7 +138,7 @@ const table = [
     operationId: 'evaluateFlagWithBody',
     summary: 'Evaluate one flag, attributes in a body',
     environment: 'body',
-    query: [environment, minRevision],
+    query: [environment, minRevision, explain],
     body: { schema: schemas.EvaluateRequest, mergePatch: false, optional: false, attributes: 'attributes' },
     reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
@@ -133,11 +150,12 @@ const table = [
     operationId: 'evaluateBatch',
     summary: 'Evaluate many flags for many users at one revision',
     environment: 'body',
-    query: [environment, minRevision],
+    query: [environment, minRevision, explain],
     body: { schema: schemas.BatchRequest, mergePatch: false, optional: false, attributes: 'attributes' },
     reply: { status: 200, description: 'One object for each context.', schema: schemas.BatchReply },
     problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
+  ...ofrepRoutes,
   {
     ...reading,
     method: 'GET',

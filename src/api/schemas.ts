@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { ENVIRONMENT_RULE, FLAG_ID_RULE, isEnvironmentName, isFlagId } from '../core/names.ts';
 import { percentageToEdge } from '../core/percentage.ts';
 import { errors } from '../errors.ts';
+import { Reason, Trace } from './trace-schemas.ts';
 
 export const SCOPES = ['evaluate', 'read', 'write', 'admin'] as const;
 
@@ -140,21 +141,11 @@ export const FlagList = z.strictObject({ flags: z.array(Flag), next_cursor: z.st
 
 const userId = z.string().meta({ minLength: 1, description: '1 to 65,535 bytes of UTF-8.', examples: ['user-123'] });
 const attributes = z.record(z.string(), z.unknown()).meta({ examples: [{ country: 'PL', age: 33 }] });
-const reason = z.enum([
-  'DISABLED',
-  'PREREQUISITE_FAILED',
-  'TARGET_MATCH',
-  'RULE_MATCH',
-  'SPLIT',
-  'STATIC',
-  'BUCKET_KEY_MISSING',
-  'QUARANTINED',
-]);
 const verdict = {
   enabled: z.boolean(),
   variant: z.string(),
   value: json,
-  reason,
+  reason: Reason,
   rule_id: z.string().optional(),
   version: z.int(),
 };
@@ -163,7 +154,14 @@ export const EvaluateRequest = z
   .strictObject({ user_id: userId, environment: z.string().optional(), attributes: attributes.optional() })
   .meta({ examples: [{ user_id: 'user-123', environment: 'prod', attributes: { country: 'PL' } }] });
 export const Evaluation = z
-  .strictObject({ flag_id: flagId, user_id: userId, evaluated_at: time, ...verdict, revision: z.int() })
+  .strictObject({
+    flag_id: flagId,
+    user_id: userId,
+    evaluated_at: time,
+    ...verdict,
+    revision: z.int(),
+    trace: Trace.optional(),
+  })
   .meta({
     description: "`revision` is the snapshot's that answered.",
     examples: [
@@ -194,7 +192,13 @@ export const BatchReply = z
     revision: z.int(),
     evaluated_at: time,
     results: z.array(
-      z.record(z.string(), z.union([z.strictObject(verdict), z.strictObject({ error: z.literal('FLAG_NOT_FOUND') })])),
+      z.record(
+        z.string(),
+        z.union([
+          z.strictObject({ ...verdict, trace: Trace.optional() }),
+          z.strictObject({ error: z.literal('FLAG_NOT_FOUND') }),
+        ]),
+      ),
     ),
   })
   .meta({

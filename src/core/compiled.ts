@@ -132,8 +132,8 @@ export interface CompiledFlag extends CompiledServe {
   readonly prerequisiteFailed: Outcome;
   readonly bucketKeyMissing: Outcome;
   /**
-   * QUARANTINED: a segment that it asks is missing or broken, or its prerequisites go round in a circle. Writes are
-   * checked; rows can be bad.
+   * QUARANTINED: a segment that it asks is missing or broken, its prerequisites go round in a circle, or what it depends
+   * on is more than the limits let one evaluation look at. Writes are checked; rows can be bad.
    */
   readonly unsound: Outcome;
 }

@@ -42,6 +42,11 @@ export const documentLimits = Object.freeze({
   prerequisiteDepthMax: 10,
   /** Evaluations of prerequisites that one evaluation may need in all, a flag that is met twice counted twice. */
   prerequisiteEvaluationsMax: 256,
+  /**
+   * Conditions, groups and segments that one evaluation looks at, those of prerequisites and segments included. A segment
+   * may name thousands and so may each of them: without an end here five rows could keep a worker busy for years.
+   */
+  conditionEvaluationsMax: 100_000,
   /** Segments in a chain: a segment's condition may name another segment. */
   segmentDepthMax: 5,
   /** Segments that one segment may ask through its condition, direct and indirect, one asked twice counted twice. */

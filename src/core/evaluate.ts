@@ -17,7 +17,7 @@ import { type Guard, holds } from './holds.ts';
 import type { Prerequisite } from './model.ts';
 
 // Evaluations are synchronous and none begins inside another, so that one guard serves them all.
-const guard: Guard = { flagsLeft: 0, broken: false, endless: false };
+const guard: Guard = { flagsLeft: 0, conditionsLeft: 0, broken: false, endless: false };
 
 /**
  * The flag's answer for this context, in the order of the contract: disabled, prerequisites, targets, rules, rollout.
@@ -34,6 +34,7 @@ export function evaluate(
   observer?: Observer,
 ): Outcome {
   guard.flagsLeft = documentLimits.prerequisiteEvaluationsMax;
+  guard.conditionsLeft = documentLimits.conditionEvaluationsMax;
   guard.broken = false;
   guard.endless = false;
   const outcome = decide(flag, context, scope, hash, 0, observer);

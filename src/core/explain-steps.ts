@@ -90,7 +90,9 @@ export interface Recording {
   readonly memberships: ReadonlyMap<string, Membership>;
 }
 
-export function startRecording(): Recording {
+/** Conditions of prerequisites are told too, before the last of them is; they are not written down. */
+export function startRecording(flag: CompiledFlag): Recording {
+  const prerequisiteCount = flag.prerequisites?.length ?? 0;
   const prerequisites: Recording['prerequisites'][number][] = [];
   const targets: (Outcome | undefined)[] = [];
   const rules: Recording['rules'][number][] = [];
@@ -106,8 +108,12 @@ export function startRecording(): Recording {
       prerequisite: (flagId, variant, served, met) => void prerequisites.push({ flagId, variant, served, met }),
       target: (served) => void targets.push(served),
       rule: (rule, matched) => void rules.push({ rule, matched }),
-      condition: (condition, result) => void results.set(condition, result),
-      segment: (segmentId, membership) => void memberships.set(segmentId, membership),
+      condition: (condition, result) => {
+        if (prerequisites.length === prerequisiteCount) results.set(condition, result);
+      },
+      segment: (segmentId, membership) => {
+        if (prerequisites.length === prerequisiteCount) memberships.set(segmentId, membership);
+      },
     },
   };
 }

@@ -14,22 +14,28 @@ export interface ExplainBudget {
   nodesLeft: number;
 }
 
-/** The part of a budget that one explanation may take. */
+/** What one explanation may take. src/limits.ts shows these to the world with the others. */
 export const explainLimits = Object.freeze({
-  /** About 5 ms: a unit is the visit of one simple condition. */
-  workMax: 40_000,
-  /** Evaluations of changed flags and contexts. */
-  evaluationsMax: 500,
-  /** Rules and conditions in `steps`: more than a person reads, and under a megabyte at their largest. */
-  nodesMax: 1000,
+  /** Units of work for the flips of one answer. A unit is the visit of a simple condition. */
+  explainWorkUnitsMax: 40_000,
+  /** How many explanations' worth of work and of conditions one request may take. */
+  explainSharesMax: 10,
+  /** Evaluations of changed flags and contexts for one answer. */
+  flipEvaluationsMax: 500,
+  /** Rules and conditions in the steps of one answer. */
+  traceConditionsMax: 1000,
+  /** Flips of one answer. */
   flipsMax: 8,
-  /** Single changes that make up one flip. All their subsets are tried, so this is also a power of two. */
-  changesMax: 4,
+  /** Single changes that make up one flip. All their selections are tried, so the work grows with two to its power. */
+  flipChangesMax: 4,
 });
 
 /** For one request that explains one answer, or several: later ones are explained with what the first ones left. */
 export function startExplainBudget(): ExplainBudget {
-  return { workLeft: 10 * explainLimits.workMax, nodesLeft: 10 * explainLimits.nodesMax };
+  return {
+    workLeft: explainLimits.explainSharesMax * explainLimits.explainWorkUnitsMax,
+    nodesLeft: explainLimits.explainSharesMax * explainLimits.traceConditionsMax,
+  };
 }
 
 /** Counts one explanation's work. Once spent it stays so. */
@@ -43,7 +49,7 @@ export interface Work {
 }
 
 export function startWork(budget: ExplainBudget): Work {
-  let left = Math.min(explainLimits.workMax, budget.workLeft);
+  let left = Math.min(explainLimits.explainWorkUnitsMax, budget.workLeft);
   let spent = false;
   function take(units: number): boolean {
     if (left < units) spent = true;

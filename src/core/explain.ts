@@ -39,12 +39,12 @@ export function explain(
   },
 ): Explanation {
   const { budget, isVisible } = options;
-  const recording = startRecording();
+  const recording = startRecording(flag);
   const outcome = evaluate(flag, context, scope, hash, recording.observer);
   const key = flag.quarantined === undefined ? bucketKey(flag, context) : undefined;
   const bucket = key === undefined ? null : bucketOf(hash(key, flag.hashSuffix));
   const isWeighted = weightedChoice(flag, recording, outcome) !== undefined;
-  const share = { nodesLeft: Math.min(explainLimits.nodesMax, budget.nodesLeft) };
+  const share = { nodesLeft: Math.min(explainLimits.traceConditionsMax, budget.nodesLeft) };
   const nodesBefore = share.nodesLeft;
   const steps = makeSteps({ flag, context, scope, outcome, recording, bucket, isVisible }, share);
   budget.nodesLeft -= nodesBefore - share.nodesLeft;

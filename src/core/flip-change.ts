@@ -146,7 +146,7 @@ function changedSet(ids: IdSet | undefined, action: 'add' | 'remove', id: string
     count: (ids?.count ?? 0) + (isAdded ? 1 : -1),
     has: (asked) => (asked === id ? isAdded : ids?.has(asked) === true),
     *ids() {
-      for (const other of ids?.ids() ?? []) if (other !== id) yield other;
+      for (const known of ids?.ids() ?? []) if (known !== id) yield known;
       if (isAdded) yield id;
     },
   };

@@ -193,6 +193,8 @@ function readClass(cursor: Cursor): string | undefined {
       continue;
     }
     const isEscape = pattern[cursor.at] === '\\';
+    // What a class says it does not hold, and then holds, is left to others.
+    if (isEscape && /[DSW]/.test(pattern[cursor.at + 1] ?? '')) return undefined;
     const group = isEscape ? CLASSES[pattern[cursor.at + 1] ?? ''] : undefined;
     const low = readMember(cursor);
     if (low === undefined) return undefined;

@@ -15,9 +15,9 @@ import type {
 import type { CompiledCondition } from './compiled-condition.ts';
 import { documentLimits } from './document-limits.ts';
 import { evaluate, serve } from './evaluate.ts';
-import { visitCost, type Work } from './explain-work.ts';
+import { explainLimits, visitCost, type Work } from './explain-work.ts';
 import { type Change, changeAttribute, type Situation } from './flip-change.ts';
-import { holds } from './holds.ts';
+import { type Guard, holds } from './holds.ts';
 import { edgeToPercentage } from './percentage.ts';
 
 /** `wanted`: whether the operator itself shall match, before any negation. */
@@ -34,8 +34,8 @@ type Parts =
   | { readonly kind: 'both'; readonly left: Parts; readonly right: Parts };
 
 export interface Plan {
-  /** Goals that are not met, and changes of a flag or segment. */
-  readonly cost: number;
+  /** What it changes, each once: attributes whose goals are not met, and changes of flags and segments. */
+  readonly touches: readonly string[];
   readonly parts: Parts | undefined;
 }
 
@@ -57,13 +57,10 @@ export interface Planner {
 /** A comparison looks nothing up. */
 const NOWHERE: EvaluationScope = { flags: new Map(), segments: new Map() };
 
-const NOTHING: Plan = { cost: 0, parts: undefined };
+const NOTHING: Plan = { touches: [], parts: undefined };
 
 /** Plans kept for one part of a whole: of the cheapest, some fail for reasons only seen when tried. */
 const PLANS_KEPT_MAX = 6;
-
-/** Several unmet goals may ask for one attribute, so that this is more than the changes a flip may have. */
-const COST_MAX = 12;
 
 /** Texts tried for an attribute that is to be hashed, until one falls into the right range. */
 const BUCKET_KEYS_MAX = 200;
@@ -91,7 +88,7 @@ export function createPlanner(deps: PlanDeps): Planner {
       found.push(...joinAll(enabled, keep(failing, PLANS_KEPT_MAX)));
     }
     if (wants(disabled.variant, false)) {
-      found.push(flag.enabled ? changing({ kind: 'enabled', flagId, enabled: false }) : NOTHING);
+      found.unshift(flag.enabled ? changing({ kind: 'enabled', flagId, enabled: false }) : NOTHING);
     }
     return keep(found, plansMax);
   }
@@ -106,21 +103,26 @@ export function createPlanner(deps: PlanDeps): Planner {
 
   /** Past its prerequisites: targets, rules, rollout. `before`: what gets it there. */
   function choicesOf(flag: CompiledFlag, wants: Wants, before: readonly Plan[]): readonly Plan[] {
+    // What needs no condition to be met comes first: hundreds of rules must not crowd it out.
+    const first: Plan[] = [];
     const found: Plan[] = [];
     let reached = before;
     const target = flag.targets?.get(context.userId);
     if (target !== undefined) {
-      if (wants(target.variant, target.satisfies)) found.push(...reached);
+      if (wants(target.variant, target.satisfies)) first.push(...reached);
       reached = joinAll(reached, [changing({ kind: 'target', flagId: flag.flagId, variant: target.variant })]);
     }
     for (const rule of flag.rules ?? []) {
-      if (reached.length === 0 || work.isSpent()) return found;
+      if (reached.length === 0 || work.isSpent()) return [...first, ...found];
+      const isHolding = solver.holdsNow(rule.when);
       const fitting = servings(flag, rule, rule.ruleId, wants);
-      if (fitting.length > 0) found.push(...joinAll(joinAll(reached, fitting), solver.solve(rule.when, true)));
-      if (solver.holdsNow(rule.when)) reached = joinAll(reached, solver.solve(rule.when, false));
+      if (fitting.length > 0) {
+        const plans = joinAll(joinAll(reached, fitting), solver.solve(rule.when, true));
+        (isHolding ? first : found).push(...plans);
+      }
+      if (isHolding) reached = joinAll(reached, solver.solve(rule.when, false));
     }
-    found.push(...joinAll(reached, servings(flag, flag, undefined, wants)));
-    return found;
+    return [...first, ...joinAll(reached, servings(flag, flag, undefined, wants)), ...found];
   }
 
   /** What makes this rule, or the flag itself, serve what is wanted once it is its turn. */
@@ -177,8 +179,7 @@ function createSolver({ context, scope, work }: PlanDeps): Solver {
   const observer = work.observer(context);
 
   function holdsNow(condition: CompiledCondition): boolean {
-    const guard = { flagsLeft: 0, broken: false, endless: false };
-    return !work.isSpent() && holds(condition, context, scope, guard, 0, observer);
+    return !work.isSpent() && holds(condition, context, scope, startGuard(), 0, observer);
   }
 
   function solve(condition: CompiledCondition, wanted: boolean, depth: number): readonly Plan[] {
@@ -207,7 +208,9 @@ function createSolver({ context, scope, work }: PlanDeps): Solver {
     const isMet = comparisonMatches(condition, context) === wanted;
     // Who asks is no attribute to play with.
     if (!isMet && condition.attribute === 'user_id') return [];
-    return [{ cost: isMet ? 0 : 1, parts: { kind: 'goal', goal: { condition, wanted, isMet } } }];
+    return [
+      { touches: isMet ? [] : [condition.attribute], parts: { kind: 'goal', goal: { condition, wanted, isMet } } },
+    ];
   }
 
   function solveSegment(segmentId: string, wanted: boolean, depth: number): readonly Plan[] {
@@ -258,32 +261,37 @@ function listed(list: IdSet | undefined, ids: readonly string[]): readonly strin
 
 /** Whether the operator of a comparison matches, before any negation. */
 export function comparisonMatches(condition: CompiledCondition, context: EvaluationContext): boolean {
-  const guard = { flagsLeft: 0, broken: false, endless: false };
-  return holds(condition, context, NOWHERE, guard, 0, undefined) !== condition.negate;
+  return holds(condition, context, NOWHERE, startGuard(), 0, undefined) !== condition.negate;
 }
 
-/** All goals and changes of a plan. */
+function startGuard(): Guard {
+  return { flagsLeft: 0, conditionsLeft: documentLimits.conditionEvaluationsMax, broken: false, endless: false };
+}
+
+/** All goals of a plan, and its changes, each once. */
 export function partsOf(plan: Plan): { readonly goals: readonly Goal[]; readonly changes: readonly Change[] } {
   const goals: Goal[] = [];
-  const changes: Change[] = [];
+  const changes = new Map<string, Change>();
   const pending = plan.parts === undefined ? [] : [plan.parts];
   for (let parts = pending.pop(); parts !== undefined; parts = pending.pop()) {
     if (parts.kind === 'both') pending.push(parts.right, parts.left);
     else if (parts.kind === 'goal') goals.push(parts.goal);
-    else changes.push(parts.change);
+    else changes.set(JSON.stringify(parts.change), parts.change);
   }
-  return { goals, changes };
+  return { goals, changes: [...changes.values()] };
 }
 
 function changing(change: Change): Plan {
-  return { cost: 1, parts: { kind: 'change', change } };
+  // No attribute's name has a control character.
+  const name = change.kind === 'attribute' ? change.name : `\n${JSON.stringify(Object.values(change))}`;
+  return { touches: [name], parts: { kind: 'change', change } };
 }
 
 /** Each of the ones with each of the others, the cheapest kept. */
 function joinAll(some: readonly Plan[], others: readonly Plan[]): readonly Plan[] {
   const joined = some.flatMap((one) => others.map((other) => join(one, other)));
   return keep(
-    joined.filter(({ cost }) => cost <= COST_MAX),
+    joined.filter(({ touches }) => touches.length <= explainLimits.flipChangesMax),
     PLANS_KEPT_MAX,
   );
 }
@@ -291,11 +299,15 @@ function joinAll(some: readonly Plan[], others: readonly Plan[]): readonly Plan[
 function join(one: Plan, other: Plan): Plan {
   if (one.parts === undefined) return other;
   if (other.parts === undefined) return one;
-  return { cost: one.cost + other.cost, parts: { kind: 'both', left: one.parts, right: other.parts } };
+  const added = other.touches.filter((name) => !one.touches.includes(name));
+  return {
+    touches: added.length === 0 ? one.touches : [...one.touches, ...added],
+    parts: { kind: 'both', left: one.parts, right: other.parts },
+  };
 }
 
 /** The cheapest; among equals the first. */
 function keep(plans: readonly Plan[], plansMax: number): readonly Plan[] {
   if (plans.length <= 1) return plans;
-  return [...plans].sort((a, b) => a.cost - b.cost).slice(0, plansMax);
+  return [...plans].sort((a, b) => a.touches.length - b.touches.length).slice(0, plansMax);
 }

@@ -23,6 +23,9 @@ const PLANS_MAX = 96;
 /** Values tried for each attribute of a plan, one after another, while the first ones do not give another answer. */
 const VALUES_TRIED_MAX = 3;
 
+/** Flips of more changes than the smallest one and these are no news. */
+const EXTRA_CHANGES_MAX = 1;
+
 interface FoundFlip {
   readonly changes: readonly Change[];
   readonly outcome: Outcome;
@@ -42,16 +45,19 @@ export function findFlips(
   const trial = createTrial(situation, current, hash, work);
   const found = new Map<string, FoundFlip>();
   const done = new Set<number>();
+  let smallest: number = explainLimits.flipChangesMax;
   for (const { changes, plan } of realise(plans, situation, work)) {
-    if (found.size >= explainLimits.flipsMax || work.isSpent()) break;
+    if (found.size >= explainLimits.flipsMax || changes.length > smallest + EXTRA_CHANGES_MAX || work.isSpent()) break;
     // A plan's second values are for when the first did not do.
     if (done.has(plan)) continue;
     const flip = trial.smallest(changes);
     if (flip === undefined) continue;
     found.set(nameOf(flip.changes), flip);
     done.add(plan);
+    smallest = Math.min(smallest, flip.changes.length);
   }
   const flips = [...found.values()]
+    .filter(({ changes }) => changes.length <= smallest + EXTRA_CHANGES_MAX)
     .sort((a, b) => rank(a.changes) - rank(b.changes))
     .map(({ changes, outcome }) => tellFlip(changes, situation.flag.flagId, outcome));
   return { flips, isComplete: !work.isSpent() && !trial.isOver() };
@@ -72,7 +78,7 @@ function createTrial(situation: Situation, current: Outcome, hash: HashUser, wor
   function outcomeOf(changes: readonly Change[]): Outcome | undefined {
     const name = nameOf(changes);
     if (tried.has(name)) return tried.get(name);
-    if (tried.size >= explainLimits.evaluationsMax || !work.take(4)) {
+    if (tried.size >= explainLimits.flipEvaluationsMax || !work.take(4)) {
       isOver = true;
       return undefined;
     }
@@ -117,7 +123,7 @@ function realise(plans: readonly Plan[], situation: Situation, work: Work): read
   for (const [plan, each] of plans.entries()) {
     const { goals, changes } = partsOf(each);
     for (const [round, made] of withValues(goals, changes, situation.context, work).entries()) {
-      if (made.length > 0 && made.length <= explainLimits.changesMax && canBeTold(made))
+      if (made.length > 0 && made.length <= explainLimits.flipChangesMax && canBeTold(made))
         ready.push({ changes: made, plan, round });
     }
   }
@@ -138,7 +144,7 @@ function withValues(
     else same.push(goal);
   }
   const unmet = [...byAttribute].filter(([, same]) => same.some(({ isMet }) => !isMet));
-  if (unmet.length + changes.length > explainLimits.changesMax) return [];
+  if (unmet.length + changes.length > explainLimits.flipChangesMax) return [];
   const given = new Map(
     changes.flatMap((change) => (change.kind === 'attribute' ? [[change.name, change.value]] : [])),
   );

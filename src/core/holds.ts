@@ -10,9 +10,11 @@ import type { Json } from './model.ts';
 export interface Guard {
   /** Flags that may still be evaluated as prerequisites. */
   flagsLeft: number;
+  /** Conditions, groups and segments that may still be looked at. */
+  conditionsLeft: number;
   /** The flag that is being decided, which may be a prerequisite, asks for a segment that is not there. */
   broken: boolean;
-  /** What the whole evaluation depends on has no end. */
+  /** What the whole evaluation depends on has no end, or none within the limits. */
   endless: boolean;
 }
 
@@ -25,6 +27,11 @@ export function holds(
   segmentDepth: number,
   observer: Observer | undefined,
 ): boolean {
+  if (guard.conditionsLeft === 0) {
+    guard.endless = true;
+    return false;
+  }
+  guard.conditionsLeft--;
   const result = matches(condition, context, scope, guard, segmentDepth, observer) !== condition.negate;
   if (observer !== undefined) observer.condition(condition, result);
   return result;

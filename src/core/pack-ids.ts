@@ -50,17 +50,16 @@ export function packIdBytes(ids: IdBytes, hash: HashUser): Uint8Array {
   }
   const order = sortByHash(hashes);
   const writer = createPackedWriter(count, entryBytes);
+  const add = (idHash: number, index: number): void =>
+    writer.add(idHash, bytes, starts[index] as number, lengths[index] as number);
   const compare = (a: number, b: number): number =>
     compareBytes(bytes, starts[a] as number, lengths[a] as number, bytes, starts[b] as number, lengths[b] as number);
   for (let i = 0; i < count; ) {
     const idHash = hashes[i] as number;
     let end = i + 1;
     while (end < count && hashes[end] === idHash) end++;
-    const same = end === i + 1 ? order.subarray(i, end) : distinct(order.subarray(i, end), compare);
-    for (let j = 0; j < same.length; j++) {
-      const index = same[j] as number;
-      writer.add(idHash, bytes, starts[index] as number, lengths[index] as number);
-    }
+    if (end === i + 1) add(idHash, order[i] as number);
+    else for (const index of distinct(order.subarray(i, end), compare)) add(idHash, index);
     i = end;
   }
   return writer.finish();
@@ -245,7 +244,8 @@ function createBytesHash(hash: HashUser): (bytes: Uint8Array, at: number, length
 function sortByHash(hashes: Uint32Array): Uint32Array {
   const count = hashes.length;
   let keys: Uint32Array = hashes;
-  let order: Uint32Array = Uint32Array.from({ length: count }, (_, i) => i);
+  let order: Uint32Array = new Uint32Array(count);
+  for (let i = 0; i < count; i++) order[i] = i;
   let nextKeys: Uint32Array = new Uint32Array(count);
   let nextOrder: Uint32Array = new Uint32Array(count);
   const places = new Uint32Array(256);

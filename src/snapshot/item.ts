@@ -1,7 +1,7 @@
 // What a snapshot is made of. Each item is one live row of the store; the sums are the XOR of their tags, kept up to
 // date in O(change), so that two holders of a snapshot can tell in sixteen bytes that they hold the same.
 
-export type { BlobRef, IdLayer, IdListRef, SegmentItem } from '../core/segment.ts';
+export type { BlobRef, IdListRef, SegmentItem } from '../core/segment.ts';
 
 export type ItemKind = 'environment' | 'flag' | 'segment' | 'key' | 'secret';
 

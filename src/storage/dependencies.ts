@@ -219,18 +219,20 @@ async function readGraph(
   needs: Needs,
 ): Promise<{ readonly graph: Graph; readonly above: readonly string[] }> {
   const rows = await write.tx.query<{ user_id: string; used_id: string; times: number; above: boolean }>(
+    // OFFSET 0 makes each step a look into the index for one item, whatever the planner believes of the table's size.
     `WITH RECURSIVE above (id) AS (
       SELECT $3::text COLLATE "C"
-      UNION SELECT uses.user_id FROM above JOIN uses ON uses.environment = $1 AND uses.user_kind = $2
-        AND uses.used_kind = $2 AND uses.used_id = above.id
+      UNION SELECT found.user_id FROM above CROSS JOIN LATERAL (SELECT user_id FROM uses
+        WHERE environment = $1 AND used_kind = $2 AND used_id = above.id AND user_kind = $2 OFFSET 0) AS found
     ), reached (id) AS (
       SELECT id FROM (SELECT id FROM above UNION SELECT unnest($4::text[]) COLLATE "C") AS start
-      UNION SELECT uses.used_id FROM reached JOIN uses ON uses.environment = $1 AND uses.user_kind = $2
-        AND uses.user_id = reached.id AND uses.used_kind = $2
+      UNION SELECT found.used_id FROM reached CROSS JOIN LATERAL (SELECT used_id FROM uses
+        WHERE environment = $1 AND user_kind = $2 AND user_id = reached.id AND used_kind = $2 OFFSET 0) AS found
     )
-    SELECT user_id, used_id, times, user_id IN (SELECT id FROM above) AS above FROM uses
-      WHERE environment = $1 AND user_kind = $2 AND used_kind = $2 AND user_id <> $3
-        AND user_id IN (SELECT id FROM reached)`,
+    SELECT reached.id AS user_id, found.used_id, found.times, reached.id IN (SELECT id FROM above) AS above
+      FROM reached CROSS JOIN LATERAL (SELECT used_id, times FROM uses
+        WHERE environment = $1 AND user_kind = $2 AND user_id = reached.id AND used_kind = $2 OFFSET 0) AS found
+      WHERE reached.id <> $3`,
     [environment, kind, id, [...needs.keys()]],
   );
   const graph = new Map<string, Map<string, number>>([[id, new Map(needs)]]);

@@ -18,7 +18,6 @@ export interface HeldSnapshot {
   readonly sums: Readonly<Sums>;
   /** address -> tag of each item; shared from one revision to the next, and owned by the newest. */
   readonly tags: Map<string, bigint>;
-  readonly keysById: Map<string, ServingKey>;
   readonly blobs: HeldBlobs;
 }
 
@@ -77,8 +76,8 @@ export async function compileSnapshot(envelope: Envelope, deps: CompileDeps): Pr
   }
   const keysByHash = new Map([...keysById.values()].map((key) => [key.keyHash, key]));
   const { epoch, revision } = envelope.head;
-  const serving = { epoch, revision, environments, keysByHash, streamSecret };
-  return { ok: true, held: { serving, sums, tags, keysById, blobs } };
+  const serving = { epoch, revision, environments, keysByHash, keysById, streamSecret };
+  return { ok: true, held: { serving, sums, tags, blobs } };
 }
 
 /** What a delta says of one environment. */
@@ -128,13 +127,13 @@ export async function compileDelta(base: HeldSnapshot, envelope: Envelope, deps:
   for (const segment of segments)
     deltaOf(environmentDeltas, segment.environment).segments.set(segment.segmentId, segment);
   const environments = await applyEnvironments(base.serving, environmentDeltas, envelope.head.changedAt, slices);
-  const keysByHash = await applyKeys(base, keys, slices);
+  const applied = await applyKeys(base.serving, keys, slices);
   // From here on nothing can fail: the tags move on to the new snapshot.
   for (const remove of removes) base.tags.delete(addressOf(remove));
   for (const put of puts) base.tags.set(addressOf(put), put.tag);
   const { epoch, revision } = envelope.head;
-  const serving = { epoch, revision, environments, keysByHash, streamSecret };
-  return { ok: true, held: { serving, sums, tags: base.tags, keysById: base.keysById, blobs } };
+  const serving = { epoch, revision, environments, ...applied, streamSecret };
+  return { ok: true, held: { serving, sums, tags: base.tags, blobs } };
 }
 
 async function applyEnvironments(
@@ -199,26 +198,28 @@ function isSegment({ kind }: ItemAddress): boolean {
 }
 
 async function applyKeys(
-  base: HeldSnapshot,
+  serving: ServingSnapshot,
   changed: ReadonlyMap<string, ServingKey | undefined>,
   slices: Slices,
-): Promise<ReadonlyMap<string, ServingKey>> {
-  if (changed.size === 0) return base.serving.keysByHash;
-  const keysByHash = new Map(base.serving.keysByHash);
+): Promise<Pick<ServingSnapshot, 'keysByHash' | 'keysById'>> {
+  if (changed.size === 0) return { keysByHash: serving.keysByHash, keysById: serving.keysById };
+  const keysByHash = new Map(serving.keysByHash);
+  await slices.pause();
+  const keysById = new Map(serving.keysById);
   await slices.pause();
   // All old hashes go before any new one comes: a key may have the hash of one that is revoked in the same delta.
   for (const keyId of changed.keys()) {
-    const old = base.keysById.get(keyId);
+    const old = keysById.get(keyId);
     if (old !== undefined) keysByHash.delete(old.keyHash);
   }
   for (const [keyId, key] of changed) {
-    if (key === undefined) base.keysById.delete(keyId);
+    if (key === undefined) keysById.delete(keyId);
     else {
-      base.keysById.set(keyId, key);
+      keysById.set(keyId, key);
       keysByHash.set(key.keyHash, key);
     }
   }
-  return keysByHash;
+  return { keysByHash, keysById };
 }
 
 function toggleOut(sums: Sums, tags: ReadonlyMap<string, bigint>, address: ItemAddress): void {

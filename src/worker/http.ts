@@ -3,6 +3,7 @@
 import { makeOpenApi } from '../api/openapi.ts';
 import { routeLabels, routes } from '../api/routes.ts';
 import { createAuth } from './auth.ts';
+import { createEventStreams } from './event-streams.ts';
 import type { KeyedHandlers, OpenHandlers } from './http/call.ts';
 import { createCors } from './http/cors.ts';
 import { createDeliver } from './http/deliver.ts';
@@ -14,6 +15,8 @@ import { createEnvironmentHandlers, createKeyHandlers } from './routes/environme
 import { createEvaluateGet } from './routes/evaluate.ts';
 import { createEvaluationHandlers } from './routes/evaluations.ts';
 import { createFlagHandlers } from './routes/flags.ts';
+import { createOfrepHandlers } from './routes/ofrep.ts';
+import { createStreamHandler } from './routes/ofrep-stream.ts';
 import { createSegmentHandlers } from './routes/segments.ts';
 import { createServiceHandlers, type ServiceState } from './routes/service.ts';
 import type { Transport } from './transport/transport.ts';
@@ -39,8 +42,10 @@ export function createHttp(deps: HttpDeps): Http {
   const cors = createCors(deps.config.allowedOrigins);
   const auth = createAuth();
   const run = createRunCommand(deps.link);
+  const streams = createEventStreams({ holder: deps.holder, now: Date.now, random: Math.random });
   const keyed: KeyedHandlers = {
     ...createEvaluationHandlers(deps.hash),
+    ...createOfrepHandlers(deps.hash),
     ...createFlagHandlers(run),
     ...createSegmentHandlers(run),
     ...createEnvironmentHandlers(run),
@@ -49,6 +54,7 @@ export function createHttp(deps: HttpDeps): Http {
   const open: OpenHandlers = {
     ...createServiceHandlers(deps, state, JSON.stringify(makeOpenApi(deps.build.version))),
     ...createDocsHandlers(),
+    ofrepStream: createStreamHandler(deps, streams, Date.now),
   };
   const deliver = createDeliver(deps, cors);
   const pipeline = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
@@ -78,7 +84,10 @@ export function createHttp(deps: HttpDeps): Http {
       drained ??= delay(delayMs).then(() => transport?.drain(DRAIN_QUIET_MS));
       return drained;
     },
-    close: () => transport?.close(),
+    close: () => {
+      streams.close();
+      transport?.close();
+    },
   };
 }
 

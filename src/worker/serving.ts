@@ -38,6 +38,7 @@ export interface ServingSnapshot {
   readonly revision: number;
   readonly environments: ReadonlyMap<string, ServingEnvironment>;
   readonly keysByHash: ReadonlyMap<string, ServingKey>;
+  readonly keysById: ReadonlyMap<string, ServingKey>;
   /** What tokens of event streams are signed with; undefined: the store has none, and there are no streams. */
   readonly streamSecret: Uint8Array | undefined;
 }

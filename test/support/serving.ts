@@ -130,6 +130,7 @@ export function makeSnapshot(
     revision,
     environments,
     keysByHash: new Map(keys.map((key) => [key.keyHash, key])),
+    keysById: new Map(keys.map((key) => [key.keyId, key])),
     streamSecret: Buffer.alloc(32, 7),
   };
 }

@@ -3,6 +3,7 @@
 import type { AttributesMember } from '../../api/routes.ts';
 import { limits } from '../../limits.ts';
 import { type JsonScan, quoteInexact, scanJson } from './json-scan.ts';
+import { withOfrepCode } from './ofrep-failure.ts';
 import { invalid, isRefusal, type Refusal, refuse } from './refusal.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -38,23 +39,29 @@ export function readEvaluationJson(bytes: Uint8Array, member: AttributesMember):
 
 function parse(bytes: Uint8Array, scan: JsonScan): { readonly value: unknown } | Refusal {
   if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
-    return invalid('', 'the body must not begin with a byte order mark');
-  if (scan.isTooDeep) return invalid('', `the body must be nested at most ${limits.documentDepthMax} levels deep`);
+    return malformed('the body must not begin with a byte order mark');
+  if (scan.isTooDeep) {
+    const told = invalid('', `the body must be nested at most ${limits.documentDepthMax} levels deep`);
+    return withOfrepCode(told, 'INVALID_CONTEXT');
+  }
   let text: string;
   try {
     text = utf8.decode(bytes);
   } catch {
-    return invalid('', 'the body is not valid UTF-8');
+    return malformed('the body is not valid UTF-8');
   }
   try {
     return { value: JSON.parse(text) as unknown };
   } catch (error) {
     // The engine's message quotes the body, which may hold what should not be repeated; its position is enough.
     const position = /position (\d+)/.exec(String(error))?.[1];
-    if (text.trim() === '') return invalid('', 'the body must be JSON, and is empty');
-    return invalid(
-      '',
+    if (text.trim() === '') return malformed('the body must be JSON, and is empty');
+    return malformed(
       position === undefined ? 'the body is not valid JSON' : `the body is not valid JSON at character ${position}`,
     );
   }
+}
+
+function malformed(message: string): Refusal {
+  return withOfrepCode(invalid('', message), 'PARSE_ERROR');
 }

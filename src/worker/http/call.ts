@@ -44,7 +44,7 @@ export interface OpenCall {
   readonly parameters: readonly string[];
   readonly key: ServingKey | undefined;
 }
-export type OpenHandler = (call: OpenCall) => Answer | Promise<Answer>;
+export type OpenHandler = (call: OpenCall) => Answer | StreamedReply | Promise<Answer | StreamedReply>;
 
 export type OpenOperationId =
   | 'home'
@@ -55,7 +55,8 @@ export type OpenOperationId =
   | 'version'
   | 'openapi'
   | 'docs'
-  | 'docsFile';
+  | 'docsFile'
+  | 'ofrepStream';
 export type KeyedOperationId = Exclude<OperationId, OpenOperationId>;
 /** One handler for each route of the table: a route without one does not compile. */
 export type KeyedHandlers = { readonly [Id in KeyedOperationId]: KeyedHandler };

@@ -6,7 +6,9 @@ import { type HeldExchange, makeHead } from '../transport/transport.ts';
 import type { Answer } from './call.ts';
 import type { Cors } from './cors.ts';
 import type { HttpDeps } from './deps.ts';
-import { isRefusal, problemJson } from './refusal.ts';
+import { failureJson } from './ofrep-failure.ts';
+import { ofrepPath } from './ofrep-path.ts';
+import { isRefusal, problemJson, type Refusal } from './refusal.ts';
 import { type Reply, type StreamedReply, statusLine } from './reply.ts';
 import type { RawRequest } from './request.ts';
 
@@ -65,7 +67,7 @@ export function createDeliver(
 
   return {
     whole(outlet, delivery, answer) {
-      const reply = isRefusal(answer) ? toProblem(answer, delivery.request.requestId) : answer;
+      const reply = isRefusal(answer) ? toError(answer, delivery.request) : answer;
       const head = makeHead(linesOf(delivery, reply, isRefusal(answer) ? answer.code : undefined));
       const status = statusLine(reply.status);
       if (reply.body === undefined)
@@ -84,11 +86,12 @@ export function createDeliver(
   };
 }
 
-function toProblem(refusal: Extract<Answer, { code: string }>, requestId: string): Reply {
+function toError(refusal: Refusal, request: RawRequest): Reply {
+  const ofrep = ofrepPath(request.path);
   return {
     status: errors[refusal.code].status,
-    mediaType: 'application/problem+json',
-    body: problemJson(refusal, requestId),
+    mediaType: ofrep === undefined ? 'application/problem+json' : 'application/json',
+    body: ofrep === undefined ? problemJson(refusal, request.requestId) : failureJson(refusal, ofrep),
     headers: [['Cache-Control', 'no-store'], ...refusal.headers],
     revision: undefined,
   };

@@ -1,7 +1,10 @@
 // Which environment a request means: what it names, else the one its key is bound to, else prod. A key's bounds are
 // told before anything is looked up, so that nobody learns what exists beyond them.
+import type { Route } from '../../api/routes.ts';
 import type { ServingKey } from '../serving.ts';
+import type { Query } from './query.ts';
 import { invalid, type Refusal, refuse } from './refusal.ts';
+import type { RawRequest } from './request.ts';
 
 const DEFAULT_ENVIRONMENT = 'prod';
 
@@ -26,10 +29,20 @@ function boundsOf(key: ServingKey): string {
   return [...(key.environments ?? [])].sort().join(', ');
 }
 
-/** The environment that a body names, wrapped; undefined when it names none. It must agree with the query's. */
+/** What a request names before its body: in its query, and on OFREP's routes in a header, for whoever can set no query. */
+export function namedEnvironments(
+  route: Pick<Route, 'environment'>,
+  query: Query,
+  request: RawRequest,
+): readonly string[] {
+  const fromHeader = route.environment === 'header' ? request.headers.get('x-flags-environment') : undefined;
+  return [query.values.get('environment'), fromHeader || undefined].filter((name) => name !== undefined);
+}
+
+/** The environment that a body names, wrapped; undefined when it names none. It must agree with what was named before. */
 export function readBodyEnvironment(
   body: unknown,
-  fromQuery: string | undefined,
+  before: string | undefined,
 ): { readonly named: string | undefined } | Refusal {
   const named =
     typeof body === 'object' && body !== null && Object.hasOwn(body, 'environment')
@@ -37,7 +50,7 @@ export function readBodyEnvironment(
       : undefined;
   if (named === undefined) return { named: undefined };
   if (typeof named !== 'string') return invalid('environment', 'must be a string');
-  if (fromQuery !== undefined && fromQuery !== named)
-    return invalid('environment', 'differs from the one in the query');
+  if (before !== undefined && before !== named)
+    return invalid('environment', 'differs from the one in the query or header');
   return { named };
 }

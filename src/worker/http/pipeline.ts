@@ -6,6 +6,7 @@ import { NO_ROUTE, type Route, type RouteScope } from '../../api/routes.ts';
 import { findIssues } from '../../api/validate.ts';
 import { limits } from '../../limits.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
+import { revisionOf } from '../change-tag.ts';
 import { SPENT, WAIT } from '../limiter.ts';
 import type { ServingKey, ServingSnapshot, SnapshotHolder } from '../serving.ts';
 import type { Exchange, HeldExchange } from '../transport/transport.ts';
@@ -24,7 +25,9 @@ import { readIdempotency, readIfMatch, readMinRevision } from './conditions.ts';
 import type { Cors } from './cors.ts';
 import type { Deliver, Delivery, Outlet } from './deliver.ts';
 import type { HttpDeps } from './deps.ts';
-import { checkBound, readBodyEnvironment, resolveEnvironment } from './environment.ts';
+import { checkBound, namedEnvironments, readBodyEnvironment, resolveEnvironment } from './environment.ts';
+import { withOfrepCode } from './ofrep-failure.ts';
+import { ofrepPath } from './ofrep-path.ts';
 import { decodePart, type Query, readQuery } from './query.ts';
 import { invalid, isRefusal, type Refusal, refuse, refuseIssues } from './refusal.ts';
 import { emptyReply, isStreamed, type StreamedReply } from './reply.ts';
@@ -33,6 +36,9 @@ import { findRoute, type Match } from './router.ts';
 import { checkUpload, takeUpload } from './upload-body.ts';
 
 const RANK: Readonly<Record<RouteScope, number>> = { evaluate: 1, read: 2, write: 3, admin: 4 };
+/** Evaluations: their bodies are checked by hand, and their replies do not show the limit. */
+const HAND_READ: ReadonlySet<Route['group']> = new Set(['evaluation', 'ofrep']);
+const NAMED_IN_BODY: ReadonlySet<Route['environment']> = new Set(['body', 'header']);
 const NO_BYTES = new Uint8Array(0);
 const NO_REVISIONS = { min: '', minHeader: '', at: '', atHeader: '' };
 
@@ -109,14 +115,14 @@ export function createPipeline(deps: {
       setImmediate(() => deps.deliver.whole(held, delivery, told));
       return undefined;
     }
-    const { match, allow } = findRoute(request.method, request.path);
+    const { match, allow } = findRoute(request.method, ofrepPath(request.path) ?? request.path);
     if (match === undefined) return deliverTo(exchange, delivery, offRoute(request, allow, deps.cors));
     const { route, index } = match;
     const snapshot = holder.current;
     if (route.scope === undefined) {
       const key = snapshot === undefined ? undefined : keyOf(request, snapshot);
       const handler = deps.open[route.operationId as OpenOperationId];
-      const answering = async (): Promise<Answer> => handler({ request, parameters: match.raw, key });
+      const answering = async (): Promise<Answer | StreamedReply> => handler({ request, parameters: match.raw, key });
       return answerLater({ ...delivery, routeIndex: index }, exchange.hold(0), answering());
     }
     if (snapshot === undefined)
@@ -130,12 +136,12 @@ export function createPipeline(deps: {
       return deliverTo(exchange, { ...delivery, routeIndex: index }, unauthorized());
     }
     const verdict = taken?.verdict ?? limiter.tryTake(key, Date.now());
-    const keyed = { request, routeIndex: index, key, showsLimit: route.group !== 'evaluation' };
+    const keyed = { request, routeIndex: index, key, showsLimit: !HAND_READ.has(route.group) };
     if (verdict === SPENT) return deliverTo(exchange, keyed, refuse('RATE_LIMITED'));
     const held = holdFor(route, exchange);
     const answering = async (): Promise<Answer | StreamedReply> => {
       if (verdict === WAIT && !(await limiter.waitTake(key))) return refuse('RATE_LIMITED');
-      const call = await readCall(request, match, key, held, snapshot.revision, uploads);
+      const call = await readCall(request, match, key, held, snapshot, uploads);
       if (isRefusal(call)) return isLive(key, holder) ? call : unauthorized();
       try {
         // The body may have come long after the key was checked: one revoked or expired meanwhile must not act any more.
@@ -179,13 +185,13 @@ function offRoute(request: RawRequest, allow: readonly string[], cors: Cors): An
   return emptyReply(204, [['Allow', allowed], ...(preflight ?? [])]);
 }
 
-/** From 403 scope to 403 environment in the body. `current`: the snapshot's revision. */
+/** From 403 scope to 403 environment in the body. */
 async function readCall(
   request: RawRequest,
   match: Match,
   key: ServingKey,
   held: HeldExchange,
-  current: number,
+  snapshot: ServingSnapshot,
   uploads: Uploads,
 ): Promise<Call | Refusal> {
   const { route } = match;
@@ -196,21 +202,27 @@ async function readCall(
     );
   }
   const query = readQuery(request.query, route);
-  const fromQuery = query.values.get('environment');
-  if (fromQuery !== undefined && !(route.environment === 'each' && fromQuery === '*')) {
-    const refusal = checkBound(key, fromQuery);
+  for (const { name, scope } of route.query) {
+    if (scope !== undefined && query.values.get(name) === 'true' && key.rank < RANK[scope])
+      return refuse('SCOPE_REQUIRED', `${name} needs the scope ${scope}; this key has ${key.scopes.join(', ')}.`);
+  }
+  const named = namedEnvironments(route, query, request);
+  for (const environment of named) {
+    if (route.environment === 'each' && environment === '*') continue;
+    const refusal = checkBound(key, environment);
     if (refusal !== undefined) return refusal;
   }
   const bytes = await readBytes(request, route, held);
   if (isRefusal(bytes)) return bytes;
   const parameters = match.raw.map(decodePart);
-  if (parameters.includes(undefined)) return invalid('', 'the path is not percent-encoded UTF-8');
-  const conditions = readConditions(request, route, query, bytes, current);
+  if (parameters.includes(undefined))
+    return withOfrepCode(invalid('', 'the path is not percent-encoded UTF-8'), 'PARSE_ERROR');
+  const conditions = readConditions(request, route, query, bytes, snapshot);
   if (isRefusal(conditions)) return conditions;
   if (query.issues.length > 0) return refuseIssues(query.issues);
   const body = readBody(route, bytes);
   if (isRefusal(body)) return body;
-  const environment = readEnvironment(route, key, fromQuery, body.value);
+  const environment = readEnvironment(route, key, named, body.value);
   if (isRefusal(environment)) return environment;
   const taken = route.upload
     ? await takeUpload(held, uploads, conditions.idempotency)
@@ -247,10 +259,9 @@ async function readBytes(request: RawRequest, route: Route, held: HeldExchange):
 function readBody(route: Route, bytes: Uint8Array): { readonly value: unknown } | Refusal {
   if (route.body === undefined) return { value: undefined };
   if (bytes.byteLength === 0 && route.body.optional) return { value: {} };
-  // Evaluations check theirs by hand.
-  if (route.body.attributes !== undefined) return readEvaluationJson(bytes, route.body.attributes);
-  const body = readJson(bytes);
-  if (isRefusal(body)) return body;
+  const { attributes } = route.body;
+  const body = attributes === undefined ? readJson(bytes) : readEvaluationJson(bytes, attributes);
+  if (isRefusal(body) || HAND_READ.has(route.group)) return body;
   const issues = findIssues(route.body.schema, body.value);
   return issues.length > 0 ? refuseIssues(issues) : body;
 }
@@ -260,7 +271,7 @@ function readConditions(
   route: Route,
   query: Query,
   body: Uint8Array,
-  current: number,
+  snapshot: ServingSnapshot,
 ): Pick<Call, 'minRevision' | 'ifMatch' | 'idempotency'> | Refusal {
   const header = (name: string): string => request.headers.get(name) ?? '';
   const revision = readMinRevision(
@@ -272,26 +283,29 @@ function readConditions(
           atHeader: header('x-flags-at-revision'),
         }
       : NO_REVISIONS,
-    current,
+    snapshot.revision,
   );
   if (isRefusal(revision)) return revision;
+  const minRevision = revision.minRevision ?? revisionOf(query.values.get('flagConfigEtag') ?? '', snapshot);
   const ifMatch = readIfMatch(route.ifMatch ? header('if-match') : '');
   if (isRefusal(ifMatch)) return ifMatch;
   const idempotency = readIdempotency(route.write ? request.headers.get('idempotency-key') : undefined, request, body);
   if (isRefusal(idempotency)) return idempotency;
-  return { ...revision, ifMatch: ifMatch.versions, ...idempotency };
+  return { minRevision, ifMatch: ifMatch.versions, ...idempotency };
 }
 
 function readEnvironment(
   route: Route,
   key: ServingKey,
-  fromQuery: string | undefined,
+  [named, other]: readonly string[],
   body: unknown,
 ): { readonly environment: string } | Refusal {
   if (route.environment === 'none') return { environment: '' };
-  const fromBody = readBodyEnvironment(route.environment === 'body' ? body : undefined, fromQuery);
+  if (other !== undefined && other !== named)
+    return invalid('X-Flags-Environment', 'differs from the environment in the query');
+  const fromBody = readBodyEnvironment(NAMED_IN_BODY.has(route.environment) ? body : undefined, named);
   if (isRefusal(fromBody)) return fromBody;
-  return resolveEnvironment(key, fromQuery ?? fromBody.named);
+  return resolveEnvironment(key, named ?? fromBody.named);
 }
 
 /** The environment in a body, the route's own checks, the wait for `min_revision`, and the answer. */
@@ -303,7 +317,7 @@ async function answer(
 ): Promise<Answer | StreamedReply> {
   const responder = handler(call);
   if (isRefusal(responder)) return responder;
-  if (call.route.environment === 'body') {
+  if (NAMED_IN_BODY.has(call.route.environment)) {
     const refusal = checkBound(call.key, call.environment);
     if (refusal !== undefined) return refusal;
   }

@@ -14,7 +14,7 @@ export interface Query {
 }
 
 /** Names that a later version takes; said by name, because leaving them out would change the answer's meaning. */
-const UNSUPPORTED = new Set(['explain', 'at_revision']);
+const UNSUPPORTED = new Set(['at_revision']);
 
 /** Reads all of it, issues included, so that the environment is known even when another parameter is wrong. */
 export function readQuery(raw: string, route: Pick<Route, 'query' | 'attributes' | 'snapshot'>): Query {
@@ -61,6 +61,7 @@ function takeParameter(
   }
   if (values.has(name)) return { path: name, message: 'must be given once' };
   values.set(name, value);
+  if (spec.boolean && value !== 'true' && value !== 'false') return { path: name, message: 'must be true or false' };
   if (spec.integer === undefined) return undefined;
   const { minimum, maximum } = spec.integer;
   const number = /^[0-9]{1,16}$/.test(value) ? Number(value) : Number.NaN;

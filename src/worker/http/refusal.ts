@@ -10,7 +10,11 @@ export interface Refusal {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** IN_USE: the flag_ids that need it. */
   readonly dependents?: readonly string[];
+  /** What OFREP's clients are told, where it is more than GENERAL or FLAG_NOT_FOUND. */
+  readonly ofrep?: OfrepCode;
 }
+
+export type OfrepCode = 'PARSE_ERROR' | 'TARGETING_KEY_MISSING' | 'INVALID_CONTEXT' | 'GENERAL' | 'FLAG_NOT_FOUND';
 
 /** `detail` defaults to the code's sentence. */
 export function refuse(code: ErrorCode, detail?: string, headers: Refusal['headers'] = []): Refusal {

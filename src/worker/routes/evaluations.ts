@@ -1,13 +1,14 @@
 // Evaluations by the ordered way: by POST, batches, and whatever the hot path hands over.
-import type { CompiledFlag, EvaluationContext, EvaluationScope, HashUser } from '../../core/compiled.ts';
+import type { CompiledFlag, EvaluationContext, EvaluationScope, HashUser, Outcome } from '../../core/compiled.ts';
 import { evaluate } from '../../core/evaluate.ts';
 import type { Issue, JsonObject } from '../../core/model.ts';
 import { limits } from '../../limits.ts';
 import { checkAttributes } from '../http/attributes.ts';
 import type { Call, KeyedHandlers, Responder } from '../http/call.ts';
 import { invalid, isRefusal, type Refusal, refuseIssues } from '../http/refusal.ts';
-import { jsonReply } from '../http/reply.ts';
+import { jsonReply, type Reply } from '../http/reply.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
+import { createExplainer, type Explainer, isExplained } from './explainer.ts';
 import { findEnvironment, findFlag, isVisible } from './lookup.ts';
 import { isoTime, jsonString, outcomeReply } from './outcome-reply.ts';
 
@@ -22,10 +23,11 @@ export function createEvaluationHandlers(
       if (isRefusal(environment)) return environment;
       const flag = findFlag(environment, call.parameters[0] ?? '', call.key);
       if (isRefusal(flag)) return flag;
-      return jsonReply(
-        200,
-        outcomeReply(evaluate(flag, context, environment, hash), context.userId, Date.now(), `${snapshot.revision}}`),
-      );
+      const tell = (outcome: Outcome, tail: string): Reply =>
+        jsonReply(200, outcomeReply(outcome, context.userId, Date.now(), snapshot.revision + tail));
+      if (!isExplained(call)) return tell(evaluate(flag, context, environment, hash), '}');
+      const { outcome, traceJson } = createExplainer(call.key, environment, hash)(flag, context);
+      return tell(outcome, `,"trace":${traceJson}}`);
     };
   }
 
@@ -48,13 +50,18 @@ export function createEvaluationHandlers(
         const environment = findEnvironment(snapshot, call.environment);
         if (isRefusal(environment)) return environment;
         const rows = pickFlags(environment, batch.flagIds, call.key);
-        if (rows.length * batch.contexts.length > limits.batchEvaluationsMax) {
+        const explained = isExplained(call);
+        const countMax = explained ? limits.explainedEvaluationsMax : limits.batchEvaluationsMax;
+        if (rows.length * batch.contexts.length > countMax) {
           return invalid(
             'contexts',
-            `${batch.contexts.length} contexts of ${rows.length} flags are over ${limits.batchEvaluationsMax} evaluations; split the batch`,
+            `${batch.contexts.length} contexts of ${rows.length} flags are over ${countMax} ${explained ? 'explained ' : ''}evaluations; split the batch`,
           );
         }
-        const results = batch.contexts.map((context) => evaluateRow(rows, context, environment, hash));
+        const explain = explained ? createExplainer(call.key, environment, hash) : undefined;
+        const results = batch.contexts.map((context) =>
+          explain === undefined ? evaluateRow(rows, context, environment, hash) : explainRow(rows, context, explain),
+        );
         return jsonReply(
           200,
           `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(Date.now())}","results":[${results.join(',')}]}`,
@@ -91,6 +98,15 @@ function evaluateRow(rows: readonly Row[], context: EvaluationContext, scope: Ev
     text += name + (flag === undefined ? '{"error":"FLAG_NOT_FOUND"}' : evaluate(flag, context, scope, hash).batchJson);
   }
   return `${text}}`;
+}
+
+function explainRow(rows: readonly Row[], context: EvaluationContext, explain: Explainer): string {
+  const members = rows.map(({ name, flag }) => {
+    if (flag === undefined) return `${name}{"error":"FLAG_NOT_FOUND"}`;
+    const { outcome, traceJson } = explain(flag, context);
+    return `${name}${outcome.batchJson.slice(0, -1)},"trace":${traceJson}}`;
+  });
+  return `{${members.join(',')}}`;
 }
 
 interface Batch {

@@ -12,8 +12,8 @@ import {
 } from '../../support/arbitrary-environments.ts';
 import { type NaiveAnswer, naiveEvaluate } from '../../support/naive-evaluator.ts';
 
-const ENVIRONMENTS = 1000;
-const CONTEXTS_EACH = 8;
+const ENVIRONMENTS = 600;
+const CONTEXTS_EACH = 14;
 
 /** Shares of answers below which the random documents would no longer test what they are for. */
 const SHARES_LEAST: Readonly<Record<Reason, number>> = {

@@ -133,21 +133,28 @@ test('reweighting moves exactly the buckets that the weights demand, reordering 
   t.end();
 });
 
-/** @returns buckets that changed hands */
+/**
+ * Shrinking variants give up their highest buckets, growing ones take what was freed, lowest first, in the order of the
+ * rollout.
+ * @returns buckets that changed hands
+ */
 function assertLeastMovement(
   before: readonly string[],
   after: readonly string[],
   weights: readonly WeightedVariant[],
 ): number {
   const wanted = new Map(weights.map(({ variant, percentage }) => [variant, Math.round(percentage * 100)]));
-  const growth = (name: string) => (wanted.get(name) ?? 0) - before.filter((owner) => owner === name).length;
-  const demanded = NAMES.reduce((sum, name) => sum + Math.max(0, growth(name)), 0);
-  const changed = before.flatMap((owner, bucket) => (owner === after[bucket] ? [] : [bucket]));
-  for (const name of NAMES) {
-    assertSame(after.filter((owner) => owner === name).length, wanted.get(name) ?? 0, `buckets of ${name}`);
-  }
-  assertSame(changed.length, demanded, 'buckets that change hands');
-  return changed.length;
+  const bucketsOf = (name: string) => before.flatMap((owner, bucket) => (owner === name ? [bucket] : []));
+  const freed = NAMES.flatMap((name) => bucketsOf(name).slice(wanted.get(name) ?? 0)).toSorted((a, b) => a - b);
+  const expected = [...before];
+  const takers = weights.flatMap(({ variant }) => {
+    const growth = Math.max(0, (wanted.get(variant) ?? 0) - bucketsOf(variant).length);
+    return new Array<string>(growth).fill(variant);
+  });
+  assertSame(takers.length, freed.length, 'buckets that change hands');
+  for (const [i, bucket] of freed.entries()) expected[bucket] = takers[i] as string;
+  assertSame(after, expected, 'buckets');
+  return freed.length;
 }
 
 function assertSame(got: unknown, expected: unknown, what: string): void {

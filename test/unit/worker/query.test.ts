@@ -40,7 +40,7 @@ const WRONG = [
   'user_id=a&user_id=b',
   'user_id=u&environment=a&environment=b',
   'user_id=u&enviroment=dev',
-  'user_id=u&explain=true',
+  'user_id=u&explain=yes',
   'user_id=u&at_revision=3',
   'user_id=u&attr.=1',
   'user_id=u&attr.a..b=1',
