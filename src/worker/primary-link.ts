@@ -8,6 +8,8 @@ import type { PrimaryLink } from './serving.ts';
 
 const REDIAL_MS = 200;
 const COMMAND_MS_MAX = 10_000;
+/** A list of a million ids is read, sorted, stored and laid down as a file before its command is answered. */
+const LIST_COMMAND_MS_MAX = 60_000;
 /** For what the primary has at hand. */
 const TELL_MS_MAX = 1000;
 
@@ -153,7 +155,8 @@ export function createPrimaryLink(deps: {
       if (!connected) return Promise.resolve(NO_PRIMARY);
       if (commands.size >= limits.commandsInFlightMax) return Promise.resolve(TOO_MANY);
       const id = nextId();
-      return ask(commands, id, { type: 'command', request: { ...request, id } }, COMMAND_MS_MAX, NO_ANSWER);
+      const timeoutMs = request.command.type === 'segment.replace_members' ? LIST_COMMAND_MS_MAX : COMMAND_MS_MAX;
+      return ask(commands, id, { type: 'command', request: { ...request, id } }, timeoutMs, NO_ANSWER);
     },
     metrics() {
       if (!connected) return Promise.resolve(undefined);

@@ -58,7 +58,7 @@ export interface SnapshotHolder {
 
 export interface PrimaryLink {
   readonly connected: boolean;
-  /** Never rejects. No primary: STORAGE_UNAVAILABLE; no answer in 10 s or the link broke meanwhile: OUTCOME_UNKNOWN. */
+  /** Never rejects. No primary: STORAGE_UNAVAILABLE; no answer in 10 s (a list of ids: 60 s) or the link broke meanwhile: OUTCOME_UNKNOWN. */
   command(request: Omit<CommandRequest, 'id'>): Promise<CommandOutcome>;
   /** Fire and forget; dropped while there is no primary. */
   send(message: ToPrimary): void;
