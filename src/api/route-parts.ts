@@ -15,7 +15,8 @@ export const minRevision: QueryParameter = {
   description: 'Wait up to 1 s until this revision is served; also as X-Flags-Min-Revision.',
   integer: { minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
 };
-export const explain: QueryParameter = {
+/** Adds the trace of an answer. */
+export const trace: QueryParameter = {
   name: 'explain',
   description: 'Add a trace: what was looked at, and the smallest changes that would flip the answer. Needs `read`.',
   boolean: true,
