@@ -5,6 +5,12 @@ import type { QueryParameter, RouteBody } from './routes.ts';
 
 export const V1 = '/api/v1';
 
+export const userId: QueryParameter = {
+  name: 'user_id',
+  description: 'Who asks.',
+  example: 'user-123',
+  required: true,
+};
 export const environment: QueryParameter = {
   name: 'environment',
   description: "Else the body's, else the only one of the key, else prod.",
@@ -15,8 +21,7 @@ export const minRevision: QueryParameter = {
   description: 'Wait up to 1 s until this revision is served; also as X-Flags-Min-Revision.',
   integer: { minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
 };
-/** Adds the trace of an answer. */
-export const trace: QueryParameter = {
+export const explain: QueryParameter = {
   name: 'explain',
   description: 'Add a trace: what was looked at, and the smallest changes that would flip the answer. Needs `read`.',
   boolean: true,
