@@ -5,6 +5,12 @@ import type { QueryParameter, RouteBody } from './routes.ts';
 
 export const V1 = '/api/v1';
 
+export const userId: QueryParameter = {
+  name: 'user_id',
+  description: 'Who asks.',
+  example: 'user-123',
+  required: true,
+};
 export const environment: QueryParameter = {
   name: 'environment',
   description: "Else the body's, else the only one of the key, else prod.",

@@ -11,6 +11,7 @@ import {
   minRevision,
   page,
   reading,
+  userId,
   V1,
   writing,
 } from './route-parts.ts';
@@ -123,12 +124,7 @@ const table = [
     summary: 'Evaluate one flag for one user',
     environment: 'query',
     attributes: true,
-    query: [
-      { name: 'user_id', description: 'Who asks.', example: 'user-123', required: true },
-      environment,
-      minRevision,
-      explain,
-    ],
+    query: [userId, environment, minRevision, explain],
     reply: { status: 200, description: 'What this user gets.', schema: schemas.Evaluation },
     problems: ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },

@@ -17,7 +17,7 @@ export interface ExplainBudget {
 /** What one explanation may take. src/limits.ts shows these to the world with the others. */
 export const explainLimits = Object.freeze({
   /** Units of work for the flips of one answer. A unit is the visit of a simple condition. */
-  explainWorkUnitsMax: 40_000,
+  explainWorkUnitsMax: 20_000,
   /** How many explanations' worth of work and of conditions one request may take. */
   explainSharesMax: 10,
   /** Evaluations of changed flags and contexts for one answer. */

@@ -121,6 +121,7 @@ interface ConcretePlan {
 function realise(plans: readonly Plan[], situation: Situation, work: Work): readonly ConcretePlan[] {
   const ready: ConcretePlan[] = [];
   for (const [plan, each] of plans.entries()) {
+    if (work.isSpent()) break;
     const { goals, changes } = partsOf(each);
     for (const [round, made] of withValues(goals, changes, situation.context, work).entries()) {
       if (made.length > 0 && made.length <= explainLimits.flipChangesMax && canBeTold(made))
