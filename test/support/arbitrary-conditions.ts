@@ -6,6 +6,11 @@ import type { JsonObject, Operator } from '../../src/core/model.ts';
 /** What the comparison with the naive evaluator covers. */
 export const COMPARED_OPERATORS: readonly Operator[] = ['equals', 'in', 'exists'];
 
+/** Those that take ignore_case. */
+export const CASED_OPERATORS: readonly Operator[] = COMPARED_OPERATORS.includes('contains')
+  ? ['equals', 'in', 'contains', 'starts_with', 'ends_with', 'matches']
+  : [];
+
 export const USERS = ['u0', 'u1', 'u2', 'u3', 'u4', 'u5', 'U1', 'ünï', '__proto__', '7', '😀'] as const;
 
 interface Family {
@@ -60,6 +65,7 @@ const TIMES = [
   '2016-12-31T23:59:60Z',
   '2016-12-31T23:59:60.5Z',
   '2016-12-31t15:59:60-08:00',
+  '2017-01-01T05:29:60.25+05:30',
   '2017-01-01T00:00:00z',
   '2017-01-01T00:00:00.000Z',
   '2017-01-01T00:00:00.0000000001Z',
@@ -161,7 +167,17 @@ const FAMILIES: readonly Family[] = [
     attributes: ['created', 'org.created'],
     operators: ['before', 'after'],
     asked: TIMES,
-    found: [...TIMES, '2023-02-29T00:00:00Z', '2024-01-01', '2024-01-01T24:00:00Z', '2024-01-01T00:00:00', 'now', ''],
+    found: [
+      ...TIMES,
+      '2023-02-29T00:00:00Z',
+      '2024-01-01',
+      '2024-01-01T24:00:00Z',
+      '2016-12-31T22:59:60Z',
+      '2016-12-30T23:59:60Z',
+      '2024-01-01T00:00:00',
+      'now',
+      '',
+    ],
   },
   {
     attributes: ['version', 'app.version'],
@@ -238,8 +254,6 @@ const ASKED_FAMILIES: readonly Family[] = FAMILIES.map((family) => ({
   operators: family.operators.filter((op) => COMPARED_OPERATORS.includes(op)),
 })).filter(({ operators }) => operators.length > 0);
 
-const CASED: readonly Operator[] = [];
-
 const negation = fc.oneof(
   { weight: 3, arbitrary: fc.constant({}) },
   { weight: 1, arbitrary: fc.constant({ negate: true }) },
@@ -261,7 +275,7 @@ function comparison(family: Family): fc.Arbitrary<JsonObject> {
       attribute,
       op,
       ...(op === 'exists' ? {} : { values }),
-      ...(ignoreCase && CASED.includes(op) ? { ignore_case: true } : {}),
+      ...(ignoreCase && CASED_OPERATORS.includes(op) ? { ignore_case: true } : {}),
       ...negate,
     }));
 }

@@ -26,7 +26,9 @@ export function naiveTime(text: string): readonly [bigint, string] | undefined {
   if (!isDay || hour > 23 || minute > 59 || second > 60 || offsetHours > 23 || offsetMinutes > 59) return undefined;
   const offset = (offsetHours * 60 + offsetMinutes) * (match[8] === '-' ? -1 : 1);
   const minutes = date.getTime() / 60_000 + hour * 60 + minute - offset;
-  if (second === 60 && minute !== 59) return undefined;
+  // A leap second is the last one of a month in UTC.
+  const next = new Date((minutes + 1) * 60_000).toISOString();
+  if (second === 60 && !next.includes('-01T00:00:')) return undefined;
   return [BigInt(minutes) * 61n + BigInt(second), match[7] ?? ''];
 }
 

@@ -5,7 +5,7 @@ import { compileFlag } from '../../../src/core/compile.ts';
 import { evaluate } from '../../../src/core/evaluate.ts';
 import type { FlagDocument, JsonObject, Reason } from '../../../src/core/model.ts';
 import { hashUser } from '../../../src/kernel/murmur3.ts';
-import { COMPARED_OPERATORS } from '../../support/arbitrary-conditions.ts';
+import { CASED_OPERATORS, COMPARED_OPERATORS } from '../../support/arbitrary-conditions.ts';
 import { compileEnvironment } from '../../support/arbitrary-environments.ts';
 import { type NaiveAnswer, type NaiveSegment, naiveEvaluate } from '../../support/naive-evaluator.ts';
 
@@ -77,7 +77,7 @@ function isCompared({ flags, segments }: EvaluationVector): boolean {
   const text = JSON.stringify([flags, segments]);
   return (
     [...text.matchAll(/"op":"(\w+)"/g)].every(([, op]) => COMPARED_OPERATORS.some((known) => known === op)) &&
-    !text.includes('ignore_case')
+    (CASED_OPERATORS.length > 0 || !text.includes('ignore_case'))
   );
 }
 

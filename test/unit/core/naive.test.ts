@@ -49,7 +49,15 @@ test('times are in their order, leap seconds between their neighbours', (t) => {
       t.equal(Math.sign(compareTimes(a as [bigint, string], b as [bigint, string])), Math.sign(i - j));
     }
   }
-  for (const text of ['2023-02-29T00:00:00Z', '1900-02-29T00:00:00Z', '2024-13-01T00:00:00Z', '2024-01-01T24:00:00Z']) {
+  t.ok(naiveTime('1991-01-01T05:29:60+05:30'), 'a leap second half an hour off');
+  for (const text of [
+    '2016-12-31T22:59:60Z',
+    '2016-12-30T23:59:60Z',
+    '2023-02-29T00:00:00Z',
+    '1900-02-29T00:00:00Z',
+    '2024-13-01T00:00:00Z',
+    '2024-01-01T24:00:00Z',
+  ]) {
     t.equal(naiveTime(text), undefined, text);
   }
   t.end();
