@@ -24,7 +24,8 @@ const leaf: House = { rooms: [], packages: [], node: false };
 // each new one is a decision.
 const houses: Readonly<Record<string, House>> = {
   errors: leaf,
-  limits: { ...leaf, rooms: ['core'] },
+  'core-limits': { ...leaf, rooms: ['core'] },
+  limits: { ...leaf, rooms: ['core-limits'] },
   'build-info': { ...leaf, node: true },
   'cpu-quota': { ...leaf, node: true },
   config: { rooms: ['cpu-quota', 'limits'], packages: [], node: true },

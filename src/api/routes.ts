@@ -17,6 +17,7 @@ import {
 } from './route-parts.ts';
 import * as schemas from './schemas.ts';
 import { segmentRoutes } from './segment-routes.ts';
+import { serviceRoutes } from './service-routes.ts';
 
 export type RouteScope = 'evaluate' | 'read' | 'write' | 'admin';
 export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -103,16 +104,6 @@ const archiving = {
   body: { schema: schemas.FlagRestore, mergePatch: false, optional: true },
 } as const;
 const keyRoute = { group: 'keys', scope: 'admin', environment: 'none', query: [], snapshot: false } as const;
-const open = {
-  group: 'service',
-  scope: undefined,
-  environment: 'none',
-  query: [],
-  snapshot: false,
-  write: false,
-  problems: [],
-} as const;
-
 const storing = ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'VERSION_MISMATCH'] as const;
 
 const table = [
@@ -320,84 +311,7 @@ const table = [
     problems: ['KEY_NOT_FOUND'],
   },
   ...reportRoutes,
-  {
-    ...open,
-    method: 'GET',
-    pattern: '/',
-    operationId: 'home',
-    summary: 'Leads to the documentation',
-    reply: { status: 302, description: 'To /docs.' },
-  },
-  {
-    ...open,
-    method: 'GET',
-    pattern: '/livez',
-    operationId: 'livez',
-    summary: "Whether this worker's loop turns",
-    reply: { status: 200, description: 'It does.', schema: schemas.Health },
-  },
-  {
-    ...open,
-    method: 'GET',
-    pattern: '/readyz',
-    operationId: 'readyz',
-    summary: 'Whether this worker takes requests',
-    reply: {
-      status: 200,
-      description: 'It holds a verified snapshot (stale_seconds says how old) and is not draining.',
-      schema: schemas.Health,
-    },
-    problems: ['NOT_READY'],
-  },
-  {
-    ...open,
-    method: 'GET',
-    pattern: '/healthz',
-    operationId: 'healthz',
-    summary: 'How this worker is',
-    reply: { status: 200, description: 'Only a status, unless a read key is sent.', schema: schemas.Health },
-  },
-  {
-    ...open,
-    method: 'GET',
-    pattern: '/metrics',
-    operationId: 'metrics',
-    summary: "The node's metrics",
-    reply: { status: 200, description: 'Prometheus text.', mediaType: 'text/plain; version=0.0.4; charset=utf-8' },
-  },
-  {
-    ...open,
-    method: 'GET',
-    pattern: '/version',
-    operationId: 'version',
-    summary: 'Which build this is',
-    reply: { status: 200, description: 'The build.', schema: schemas.Version },
-  },
-  {
-    ...open,
-    method: 'GET',
-    pattern: '/openapi.json',
-    operationId: 'openapi',
-    summary: 'This document',
-    reply: { status: 200, description: 'OpenAPI 3.1.', mediaType: 'application/json' },
-  },
-  {
-    ...open,
-    method: 'GET',
-    pattern: '/docs',
-    operationId: 'docs',
-    summary: 'The documentation as a page',
-    reply: { status: 200, description: 'A page that works offline.', mediaType: 'text/html; charset=utf-8' },
-  },
-  {
-    ...open,
-    method: 'GET',
-    pattern: '/docs/{file}',
-    operationId: 'docsFile',
-    summary: 'A part of that page',
-    reply: { status: 200, description: 'A script, style sheet or picture.', mediaType: 'application/octet-stream' },
-    problems: ['ROUTE_NOT_FOUND'],
-  },
+  ...serviceRoutes,
 ] as const satisfies readonly RouteSpec[];
 
 export type OperationId = (typeof table)[number]['operationId'];
