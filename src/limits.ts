@@ -240,7 +240,18 @@ const documents: { readonly [Name in keyof typeof documentLimits]: Bound } = {
     'Of one condition. Longer lists are what segments are for.',
   ),
   conditionValueCharsMax: document('conditionValueCharsMax', 'characters', "Of a text among a condition's values."),
-  patternCharsMax: document('patternCharsMax', 'characters', 'Of a matches pattern: its automaton grows with it.'),
+  patternCharsMax: document('patternCharsMax', 'characters', 'Of a matches pattern.'),
+  patternStepsMax: document(
+    'patternStepsMax',
+    'steps',
+    'Of about 20 ns, to compile all patterns of a flag and make their tables. With them any text is searched in one pass.',
+  ),
+  containsCharsMax: document('containsCharsMax', 'characters', 'Of a contains value: its search table just fits.'),
+  searchPassesMax: document(
+    'searchPassesMax',
+    'passes',
+    'Over a text, for all contains and matches of a flag: one a pattern, one for as many contains values as fit into a table.',
+  ),
 };
 
 const chapters = {

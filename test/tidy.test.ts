@@ -83,10 +83,16 @@ const ENVIRONMENT_READERS = ['src/config.ts', 'src/main.ts'];
 
 // These run for every request; the marker tells a reader which rules hold inside.
 const HOT_FILES = [
+  'src/core/affixes.ts',
   'src/core/attribute.ts',
   'src/core/bucketing.ts',
+  'src/core/case-folding.ts',
+  'src/core/date-time.ts',
   'src/core/evaluate.ts',
   'src/core/holds.ts',
+  'src/core/network.ts',
+  'src/core/semver.ts',
+  'src/core/text-table.ts',
   'src/kernel/murmur3.ts',
   'src/worker/auth.ts',
   'src/worker/http/query-scan.ts',

@@ -59,6 +59,12 @@ export const documentLimits = Object.freeze({
   conditionValuesMax: 10_000,
   /** Characters of a string among a condition's values. */
   conditionValueCharsMax: 4096,
-  /** Characters of a `matches` pattern. Its automaton grows with it. */
+  /** Characters of a `matches` pattern. */
   patternCharsMax: 1024,
+  /** Steps, of about 20 ns, to compile all patterns of a flag and make their tables, when it is written and published. */
+  patternStepsMax: 250_000,
+  /** Characters of a `contains` value. The table of the longest one just fits into its limit. */
+  containsCharsMax: 250,
+  /** Passes over a text that all `contains` and `matches` of a flag may need: one for a pattern or a table of values. */
+  searchPassesMax: 32,
 });

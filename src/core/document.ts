@@ -1,6 +1,7 @@
 // The flag document as text: what the API shows, the store keeps and a snapshot carries.
+
+import { isDateTime } from './date-time.ts';
 import { documentLimits } from './document-limits.ts';
-import { isDateTime } from './formats.ts';
 import { kindOf, report } from './issues.ts';
 import type { FlagDocument, Result } from './model.ts';
 import { DEFINITION_FIELDS, READ_ONLY_FIELDS, readDefinition } from './parse.ts';

@@ -1,10 +1,16 @@
 // Hot path.
 // Whether a condition holds for a context. Nothing here throws: what is missing or of the wrong type does not match.
+import { endsWithAny, startsWithAny } from './affixes.ts';
 import { attributeOf, idText } from './attribute.ts';
+import { foldText } from './case-folding.ts';
 import type { CompiledSegment, EvaluationContext, EvaluationScope, Observer } from './compiled.ts';
 import { CONDITION, type CompiledCondition } from './compiled-condition.ts';
+import { isAfter, isBefore } from './date-time.ts';
 import { documentLimits } from './document-limits.ts';
 import type { Json } from './model.ts';
+import { isInNetworks } from './network.ts';
+import { compareVersions, precedenceEnd } from './semver.ts';
+import { isFoundIn, type TextTable } from './text-table.ts';
 
 /** What an evaluation may still do, and whether it came upon what cannot be evaluated. One object serves all in turn. */
 export interface Guard {
@@ -111,13 +117,89 @@ function matchesValue(condition: CompiledCondition, value: Json | undefined): bo
   return false;
 }
 
+/** What is of the wrong type for the operator does not match; `exists` takes all types. */
 function matchesScalar(condition: CompiledCondition, value: Json): boolean {
+  switch (typeof value) {
+    case 'string':
+      return matchesText(condition, value);
+    case 'number':
+      return matchesNumber(condition, value);
+    case 'boolean':
+      return condition.kind === CONDITION.exists || (isOneOf(condition) && condition.values.has(value));
+    default:
+      return condition.kind === CONDITION.exists;
+  }
+}
+
+function isOneOf(condition: CompiledCondition): boolean {
+  return condition.kind === CONDITION.isOneOf || condition.kind === CONDITION.isOneOfFolded;
+}
+
+function matchesNumber(condition: CompiledCondition, value: number): boolean {
+  switch (condition.kind) {
+    case CONDITION.exists:
+      return true;
+    case CONDITION.numberIs:
+      return condition.values.has(value);
+    case CONDITION.numberAbove:
+      return value > condition.numberBound;
+    case CONDITION.numberFrom:
+      return value >= condition.numberBound;
+    case CONDITION.numberBelow:
+      return value < condition.numberBound;
+    case CONDITION.numberUpTo:
+      return value <= condition.numberBound;
+    default:
+      return false;
+  }
+}
+
+function matchesText(condition: CompiledCondition, value: string): boolean {
   switch (condition.kind) {
     case CONDITION.exists:
       return true;
     case CONDITION.isOneOf:
-      return (typeof value === 'string' || typeof value === 'boolean') && condition.values.has(value);
+      return condition.values.has(value);
+    case CONDITION.isOneOfFolded:
+      // Folding keeps the length, so a long text need not be folded to be none of them.
+      return value.length <= condition.charsMax && condition.values.has(foldText(value));
+    case CONDITION.startsWith:
+      return startsWithAny(value, condition.affixes, condition.ignoreCase);
+    case CONDITION.endsWith:
+      return endsWithAny(value, condition.affixes, condition.ignoreCase);
+    case CONDITION.isFound:
+      return isFound(value, condition.tables);
+    case CONDITION.before:
+      return isBefore(value, condition.momentBound);
+    case CONDITION.after:
+      return isAfter(value, condition.momentBound);
+    case CONDITION.inNetworks:
+      return isInNetworks(value, condition.networks);
     default:
-      return false;
+      return matchesVersion(condition, value);
+  }
+}
+
+function isFound(text: string, tables: readonly TextTable[]): boolean {
+  for (let i = 0; i < tables.length; i++) if (isFoundIn(text, tables[i] as TextTable)) return true;
+  return false;
+}
+
+function matchesVersion(condition: CompiledCondition, value: string): boolean {
+  const { kind, versionBound: bound } = condition;
+  if (kind < CONDITION.versionIs || kind > CONDITION.versionUpTo) return false;
+  const end = precedenceEnd(value);
+  if (end < 0) return false;
+  if (kind === CONDITION.versionIs) return condition.values.has(end === value.length ? value : value.slice(0, end));
+  const order = compareVersions(value, end, bound, bound.length);
+  switch (kind) {
+    case CONDITION.versionAbove:
+      return order > 0;
+    case CONDITION.versionFrom:
+      return order >= 0;
+    case CONDITION.versionBelow:
+      return order < 0;
+    default:
+      return order <= 0;
   }
 }

@@ -1,10 +1,13 @@
 // The `when` of a rule. Everything that could mean everyone by accident is refused: no condition, no value, an empty
 // `any`, an empty text to search for.
+import { planContains } from './contains-tables.ts';
+import { isDateTime } from './date-time.ts';
 import { documentLimits } from './document-limits.ts';
-import { isCidr, isDateTime, isSemver, patternProblem } from './formats.ts';
 import { at, kindOf, quote, report } from './issues.ts';
 import { type ConditionNode, OPERATORS, type Operator } from './model.ts';
 import { FLAG_ID_RULE, isFlagId } from './names.ts';
+import { isCidr } from './network.ts';
+import { compilePattern } from './patterns.ts';
 import {
   asFields,
   type Fields,
@@ -16,6 +19,7 @@ import {
   readText,
   refuseUnknown,
 } from './reading.ts';
+import { isSemver } from './semver.ts';
 import { textProblem } from './text.ts';
 
 type ConditionValue = string | number | boolean;
@@ -117,7 +121,40 @@ function readComparison(reading: Reading, fields: Fields, path: string): Conditi
     if (values !== undefined) report(reading.issues, at(path, 'values'), 'must not be sent: exists takes no values');
     return { attribute, op, ...negate };
   }
-  return { attribute, op, values: readValues(reading, values, at(path, 'values'), op), ...ignoreCase, ...negate };
+  const read = readValues(reading, values, at(path, 'values'), op);
+  if (read === undefined) return { attribute, op, values: [], ...ignoreCase, ...negate };
+  if (op === 'contains') {
+    countPasses(reading, path, planContains(read as readonly string[], ignoreCase.ignore_case === true).length);
+  } else if (op === 'matches') {
+    readPatterns(reading, read as readonly string[], at(path, 'values'), ignoreCase.ignore_case === true);
+    countPasses(reading, path, read.length);
+  }
+  return { attribute, op, values: read, ...ignoreCase, ...negate };
+}
+
+/** Every pattern is compiled, to the table that will be searched: what compiles here will be served. */
+function readPatterns(reading: Reading, patterns: readonly string[], path: string, ignoreCase: boolean): void {
+  for (const [i, pattern] of patterns.entries()) {
+    // As many as may be served; the passes are counted behind this.
+    if (reading.searchPassCount + i >= documentLimits.searchPassesMax) return;
+    const stepsMax = documentLimits.patternStepsMax - reading.patternStepCount;
+    const compiled = compilePattern({ pattern, ignoreCase, stepsMax });
+    reading.patternStepCount += compiled.steps;
+    if (!compiled.ok) report(reading.issues, at(path, i), compiled.problem);
+  }
+}
+
+/** Each table is a pass over the attribute's text; together they are bounded, so that long texts stay cheap. */
+function countPasses(reading: Reading, path: string, passes: number): void {
+  const { searchPassesMax } = documentLimits;
+  const before = reading.searchPassCount;
+  reading.searchPassCount += passes;
+  if (before > searchPassesMax || reading.searchPassCount <= searchPassesMax) return;
+  report(
+    reading.issues,
+    at(path, 'values'),
+    `make more than ${searchPassesMax} passes over a text with the contains and matches before: each pattern is one, and each table of contains values; use fewer, or equals, starts_with and ends_with, which need none`,
+  );
 }
 
 function readIgnoreCase(reading: Reading, fields: Fields, path: string, op: Operator): { readonly ignore_case?: true } {
@@ -139,20 +176,23 @@ const CASED_OPERATORS: ReadonlySet<Operator> = new Set([
   'matches',
 ] as const);
 
+/** undefined when one of them is wrong, or there is none. */
 function readValues(
   reading: Reading,
   value: unknown,
   path: string,
   op: Exclude<Operator, 'exists'>,
-): readonly ConditionValue[] {
+): readonly ConditionValue[] | undefined {
   const values = readArray(reading, value, path, documentLimits.conditionValuesMax);
   if (Array.isArray(value) && value.length === 0) report(reading.issues, path, 'must not be empty');
-  return values.map((entry, i) => {
+  let isGood = values.length > 0;
+  for (const [i, entry] of values.entries()) {
     const problem = valueProblem(op, entry);
-    if (problem === undefined) return entry as ConditionValue;
+    if (problem === undefined) continue;
     report(reading.issues, at(path, i), problem);
-    return '';
-  });
+    isGood = false;
+  }
+  return isGood ? (values as readonly ConditionValue[]) : undefined;
 }
 
 /** Why this value is none for the operator; undefined when it is one. */
@@ -173,7 +213,7 @@ function valueProblem(op: Exclude<Operator, 'exists'>, value: unknown): string |
       return value === '' ? `must not be empty: every text ${op.replace('_', ' ')} it` : undefined;
     case 'matches':
       if (typeof value !== 'string') return `must be a string for ${op}, not ${kindOf(value)}`;
-      return value === '' ? 'must not be empty: every text matches it' : patternProblem(value);
+      return value === '' ? 'must not be empty: every text matches it' : undefined;
     case 'eq':
     case 'gt':
     case 'gte':
@@ -201,7 +241,13 @@ function valueProblem(op: Exclude<Operator, 'exists'>, value: unknown): string |
 }
 
 function textValueProblem(text: string, op: Operator): string | undefined {
-  const charsMax = op === 'matches' ? documentLimits.patternCharsMax : documentLimits.conditionValueCharsMax;
+  const charsMax = CHARS_MAX[op] ?? documentLimits.conditionValueCharsMax;
   if (text.length > charsMax) return `must have at most ${charsMax} characters, not ${text.length}, in ${quote(text)}`;
   return textProblem(text);
 }
+
+/** Of the values of operators whose tables or programs grow with them. */
+const CHARS_MAX: { readonly [op in Operator]?: number } = {
+  contains: documentLimits.containsCharsMax,
+  matches: documentLimits.patternCharsMax,
+};

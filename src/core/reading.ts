@@ -19,6 +19,10 @@ export interface Reading {
   readonly reallocate: boolean;
   /** Nodes of conditions seen so far, of documentLimits.conditionsMax. */
   conditionCount: number;
+  /** Passes over a text that the conditions need so far, of documentLimits.searchPassesMax. */
+  searchPassCount: number;
+  /** Steps that making tables of their patterns took, of documentLimits.patternStepsMax. */
+  patternStepCount: number;
 }
 
 export function startReading(
@@ -26,7 +30,16 @@ export function startReading(
   previous: FlagDefinition | undefined,
   reallocate: boolean,
 ): Reading {
-  return { issues: [], fragmented: [], source, previous, reallocate, conditionCount: 0 };
+  return {
+    issues: [],
+    fragmented: [],
+    source,
+    previous,
+    reallocate,
+    conditionCount: 0,
+    searchPassCount: 0,
+    patternStepCount: 0,
+  };
 }
 
 /** An object whose fields are only ever read as own properties: `constructor` is a name like any other. */

@@ -1,6 +1,6 @@
 // What POST /keys and POST /keys/{key_id}/rotate may say.
+import { isDateTime } from '../core/date-time.ts';
 import { documentLimits } from '../core/document-limits.ts';
-import { isDateTime } from '../core/formats.ts';
 import { at as pathAt, report } from '../core/issues.ts';
 import {
   type Fields,
