@@ -1,6 +1,6 @@
 // Evaluations by the ordered way: by POST, batches, and whatever the hot path hands over.
 import type { CompiledFlag, EvaluationContext, EvaluationScope, HashUser, Outcome } from '../../core/compiled.ts';
-import { evaluate } from '../../core/evaluate.ts';
+import { type Allowance, evaluate } from '../../core/evaluate.ts';
 import type { Issue, JsonObject } from '../../core/model.ts';
 import { limits } from '../../limits.ts';
 import { checkAttributes } from '../http/attributes.ts';
@@ -9,6 +9,7 @@ import type { HttpDeps } from '../http/deps.ts';
 import { invalid, isRefusal, type Refusal, refuseIssues } from '../http/refusal.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
+import { isSpent, startAllowance } from './allowance.ts';
 import { createExplainer, type Explainer, isExplained } from './explainer.ts';
 import { findEnvironment, findFlagToEvaluate, isVisible } from './lookup.ts';
 import { isoTime, jsonString, outcomeReply } from './outcome-reply.ts';
@@ -28,7 +29,7 @@ export function createEvaluationHandlers(
       const tell = (outcome: Outcome, tail: string): Reply =>
         jsonReply(200, outcomeReply(outcome, context.userId, Date.now(), snapshot.revision + tail));
       if (!isExplained(call)) return tell(evaluate(flag, context, environment, hash), '}');
-      const { outcome, traceJson } = createExplainer(call.key, environment, hash)(flag, context);
+      const { outcome, traceJson } = createExplainer(call.key, environment, hash, startAllowance())(flag, context);
       return tell(outcome, `,"trace":${traceJson}}`);
     };
   }
@@ -61,10 +62,17 @@ export function createEvaluationHandlers(
           );
         }
         countUnknown(environment, batch, unknownFlags);
-        const explain = explained ? createExplainer(call.key, environment, hash) : undefined;
-        const results = batch.contexts.map((context) =>
-          explain === undefined ? evaluateRow(rows, context, environment, hash) : explainRow(rows, context, explain),
-        );
+        const allowance = startAllowance();
+        const explain = explained ? createExplainer(call.key, environment, hash, allowance) : undefined;
+        const results: string[] = [];
+        for (const context of batch.contexts) {
+          results.push(
+            explain === undefined
+              ? evaluateRow(rows, context, environment, hash, allowance)
+              : explainRow(rows, context, explain, allowance),
+          );
+          if (isSpent(allowance)) return tooMuchWork();
+        }
         return jsonReply(
           200,
           `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(Date.now())}","results":[${results.join(',')}]}`,
@@ -100,18 +108,42 @@ function pickFlags(environment: ServingEnvironment, flagIds: ReadonlySet<string>
   return rows;
 }
 
-function evaluateRow(rows: readonly Row[], context: EvaluationContext, scope: EvaluationScope, hash: HashUser): string {
+/** Half of a row when the allowance was spent: then it is not for anybody. */
+function evaluateRow(
+  rows: readonly Row[],
+  context: EvaluationContext,
+  scope: EvaluationScope,
+  hash: HashUser,
+  allowance: Allowance,
+): string {
   let text = '{';
   for (const { name, flag } of rows) {
     if (text.length > 1) text += ',';
-    text += name + (flag === undefined ? '{"error":"FLAG_NOT_FOUND"}' : evaluate(flag, context, scope, hash).batchJson);
+    text +=
+      name +
+      (flag === undefined
+        ? '{"error":"FLAG_NOT_FOUND"}'
+        : evaluate(flag, context, scope, hash, undefined, allowance).batchJson);
+    if (isSpent(allowance)) break;
   }
   return `${text}}`;
 }
 
-function explainRow(rows: readonly Row[], context: EvaluationContext, explain: Explainer): string {
+function tooMuchWork(): Refusal {
+  return invalid(
+    'contexts',
+    `make more work than ${limits.requestConditionsMax} simple conditions; split the batch, or send shorter texts and arrays`,
+  );
+}
+
+function explainRow(
+  rows: readonly Row[],
+  context: EvaluationContext,
+  explain: Explainer,
+  allowance: Allowance,
+): string {
   const members = rows.map(({ name, flag }) => {
-    if (flag === undefined) return `${name}{"error":"FLAG_NOT_FOUND"}`;
+    if (flag === undefined || isSpent(allowance)) return `${name}{"error":"FLAG_NOT_FOUND"}`;
     const { outcome, traceJson } = explain(flag, context);
     return `${name}${outcome.batchJson.slice(0, -1)},"trace":${traceJson}}`;
   });

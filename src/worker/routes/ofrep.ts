@@ -56,11 +56,14 @@ export function createOfrepHandlers(
         if (matchesNone(call.request.headers.get('if-none-match') ?? '', tag)) return emptyReply(304, headers);
         const failureOf = (outcome: Outcome, why: Unanswered): string => failureItem(environment, outcome, why);
         const flags = flagsJson(environment, call.key, context, hash, failureOf);
+        if (flags === undefined) return withOfrepCode(invalid('context', TOO_MUCH_WORK), 'INVALID_CONTEXT');
         return jsonReply(200, `{"flags":${flags},${membersBeside(environment, address)}}`, headers);
       };
     },
   };
 }
+
+const TOO_MUCH_WORK = `makes more work than ${limits.requestConditionsMax} simple conditions for all flags; send shorter texts and arrays`;
 
 /** `context.targetingKey` is the user_id, and all else in it are attributes; neither has to be there. */
 function readContext(call: Call): EvaluationContext | Refusal {
