@@ -32,7 +32,7 @@ function toIssues(schema: z.ZodType, issue: z.core.$ZodIssue): Issue[] {
   return [{ path, message: issue.message }];
 }
 
-/** The fields of the object that `path` leads to; none when the schema does not say. */
+/** The fields that can be set of the object that `path` leads to; none when the schema does not say. */
 function fieldsAt(schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] {
   let here: unknown = unwrapped(schema);
   for (const step of path) {
@@ -40,7 +40,12 @@ function fieldsAt(schema: z.ZodType, path: readonly PropertyKey[]): readonly str
     else if (here instanceof z.ZodObject) here = unwrapped(here.shape[String(step)]);
     else return [];
   }
-  return here instanceof z.ZodObject ? Object.keys(here.shape) : [];
+  if (!(here instanceof z.ZodObject)) return [];
+  return Object.entries(here.shape).flatMap(([name, field]) => (isReadOnly(field) ? [] : [name]));
+}
+
+function isReadOnly(field: unknown): boolean {
+  return field instanceof z.ZodType && field.meta()?.['readOnly'] === true;
 }
 
 function unwrapped(schema: unknown): unknown {

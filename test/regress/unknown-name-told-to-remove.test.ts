@@ -3,6 +3,7 @@
 import { test } from 'tap';
 import { routes } from '../../src/api/routes.ts';
 import { FlagCreate, KeyCreate } from '../../src/api/schemas.ts';
+import { SegmentCreate } from '../../src/api/segment-schemas.ts';
 import { findIssues } from '../../src/api/validate.ts';
 import { readQuery } from '../../src/worker/http/query.ts';
 
@@ -32,6 +33,12 @@ test('an unknown field is told the known ones of its object, however deep', (t) 
   ]);
   t.same(findIssues(FlagCreate, { flag_id: 'f', targets: [{ variant: 'on', user_ids: [], users: [] }] }), [
     { path: 'targets[0].users', message: 'is not a known field; known are variant, user_ids' },
+  ]);
+  t.same(findIssues(SegmentCreate, { segment_id: 's', included: ['a'] }), [
+    {
+      path: 'included',
+      message: 'is not a known field; known are segment_id, environment, description, match_by, when',
+    },
   ]);
   t.match(findIssues(KeyCreate, { name: 'n', scopes: ['read'], scope: 'read' }), [
     { path: 'scope', message: /known are name, scopes/ },
