@@ -1,6 +1,7 @@
 // Evaluations by the ordered way: by POST, batches, and whatever the hot path hands over.
 import type { CompiledFlag, EvaluationContext, EvaluationScope, HashUser, Outcome } from '../../core/compiled.ts';
 import { type Allowance, evaluate } from '../../core/evaluate.ts';
+import { kindOf } from '../../core/issues.ts';
 import type { Issue, JsonObject } from '../../core/model.ts';
 import { limits } from '../../limits.ts';
 import { checkAttributes } from '../http/attributes.ts';
@@ -204,14 +205,21 @@ function readContext(
 function unknownField(fields: Fields, known: readonly string[], prefix: string): Issue | undefined {
   for (const name of Object.keys(fields)) {
     if (!known.includes(name))
-      return { path: `${prefix}${name.slice(0, 64)}`, message: `is not known here; there are ${known.join(', ')}` };
+      return { path: `${prefix}${name.slice(0, 64)}`, message: `is not known here; ${whereElse(name, known)}` };
   }
   return undefined;
 }
 
+/** Asked of a context or a body, and known in the query alone. */
+const IN_QUERY: readonly string[] = ['explain', 'min_revision'];
+
+function whereElse(name: string, known: readonly string[]): string {
+  return IN_QUERY.includes(name) ? `send it in the query: ?${name}=` : `there are ${known.join(', ')}`;
+}
+
 function checkUserId(userId: unknown, path: string): Issue | undefined {
   if (userId === undefined) return { path, message: 'is required: a string' };
-  if (typeof userId !== 'string') return { path, message: 'must be a string' };
+  if (typeof userId !== 'string') return { path, message: `must be a string, not ${kindOf(userId)}` };
   if (userId === '') return { path, message: 'must not be empty' };
   // A UTF-16 unit is at most three bytes.
   if (userId.length * 3 > limits.userIdBytesMax && Buffer.byteLength(userId) > limits.userIdBytesMax) {

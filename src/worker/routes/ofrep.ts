@@ -1,6 +1,7 @@
 // OpenFeature Remote Evaluation Protocol: one flag, and all of them with an ETag and the address of an event stream.
 import type { CompiledFlag, EvaluationContext, HashUser, Outcome } from '../../core/compiled.ts';
 import { evaluate } from '../../core/evaluate.ts';
+import { kindOf } from '../../core/issues.ts';
 import type { Issue, Json, JsonObject } from '../../core/model.ts';
 import { limits } from '../../limits.ts';
 import { changeTag } from '../change-tag.ts';
@@ -80,7 +81,7 @@ function readContext(call: Call): EvaluationContext | Refusal {
 }
 
 function checkTargetingKey(key: Json): Issue | undefined {
-  if (typeof key !== 'string') return { path: 'context.targetingKey', message: 'must be a string' };
+  if (typeof key !== 'string') return { path: 'context.targetingKey', message: `must be a string, not ${kindOf(key)}` };
   if (key.length * 3 > limits.userIdBytesMax && Buffer.byteLength(key) > limits.userIdBytesMax)
     return { path: 'context.targetingKey', message: `must be at most ${limits.userIdBytesMax} bytes of UTF-8` };
   return undefined;
