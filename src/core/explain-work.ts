@@ -73,21 +73,29 @@ export function startWork(budget: ExplainBudget): Work {
 
 function ignore(_first: unknown, _second?: string | boolean | Membership, _served?: Outcome, _met?: boolean): void {}
 
-/** Operators that may look at each of their values; the others find theirs in a set or by one comparison. */
-const SCANNING: ReadonlySet<string> = new Set(['contains', 'starts_with', 'ends_with', 'matches', 'in_cidr']);
+/** Operators that find theirs among sorted values by halving; the others have a set, or one bound. */
+const HALVING: ReadonlySet<string> = new Set(['starts_with', 'ends_with', 'in_cidr']);
 
 /** Values compared for one unit. */
 const COMPARISONS_PER_UNIT = 4;
 
-/** Characters of text that count as one comparison: a pattern steps through them, a search runs. */
-const CHARS_PER_COMPARISON = { pattern: 4, search: 128 } as const;
+/** Characters of text that count as one comparison: a table steps through all of them, others see little of a text. */
+const CHARS_PER_COMPARISON = { table: 4, other: 128 } as const;
 
 /** Units of one visit of a condition, without those below it. */
-export function visitCost({ source, attribute, path }: CompiledCondition, context: EvaluationContext): number {
+export function visitCost(condition: CompiledCondition, context: EvaluationContext): number {
+  const { source, attribute, path, tables } = condition;
   if (!('attribute' in source)) return 1;
-  const chars = source.op === 'matches' ? CHARS_PER_COMPARISON.pattern : CHARS_PER_COMPARISON.search;
-  const comparisons = SCANNING.has(source.op) ? (source.values?.length ?? 1) : 1;
+  const isSearch = tables.length > 0;
+  // `contains` and `matches` read the text once for each table.
+  const comparisons = isSearch ? tables.length : HALVING.has(source.op) ? halvings(source.values?.length ?? 1) : 1;
+  const chars = isSearch ? CHARS_PER_COMPARISON.table : CHARS_PER_COMPARISON.other;
   return 1 + Math.floor((comparisons * sizeOf(attributeOf(context, attribute, path), chars)) / COMPARISONS_PER_UNIT);
+}
+
+/** How often so many values are cut in two until one is left. */
+function halvings(count: number): number {
+  return 32 - Math.clz32(count);
 }
 
 function sizeOf(value: Json | undefined, chars: number): number {
