@@ -295,6 +295,8 @@ for op in ("contains", "starts_with", "ends_with"):
     compare(op, ["A"], "a", False, "case counts")
     compare(op, ["x", "b"], "b", True, "any of several values")
     compare(op, ["x", "y"], "b", False, "none of several values")
+    compare(op, ["abcd", "bc"], "abc", op != "starts_with", "a value that ends in the middle of another")
+    compare(op, ["abcd", "bc"], "bcd", op != "ends_with", "a value that begins in the middle of another")
     compare(op, ["b"], ["a", "b"], True, "any element of an array")
     compare(op, ["ab"], ["a", "b"], False, "elements are not joined")
     compare(op, ["😀"], "😀", True, "an astral character")
