@@ -72,12 +72,17 @@ function readContext(call: Call): EvaluationContext | Refusal {
   if (!isObject(body)) return withOfrepCode(invalid('', 'the body must be an object'), 'PARSE_ERROR');
   const context = Object.hasOwn(body, 'context') ? body['context'] : {};
   if (!isObject(context)) return withOfrepCode(invalid('context', 'must be an object'), 'INVALID_CONTEXT');
+  // Before they are copied, which would take as long as parsing the largest body.
+  if (Object.keys(context).length > limits.attributesMax + 1)
+    return refuseContext(checkAttributes(context, 'context', call.bodyBytes) as Issue);
   // An attribute named user_id is never read: conditions ask the targeting key for it, and without one it is missing.
   const { targetingKey = '', ...attributes } = context;
   const issue = checkTargetingKey(targetingKey) ?? checkAttributes(attributes, 'context', call.bodyBytes);
-  return issue === undefined
-    ? { userId: targetingKey as string, attributes }
-    : withOfrepCode(refuseIssues([issue]), 'INVALID_CONTEXT');
+  return issue === undefined ? { userId: targetingKey as string, attributes } : refuseContext(issue);
+}
+
+function refuseContext(issue: Issue): Refusal {
+  return withOfrepCode(refuseIssues([issue]), 'INVALID_CONTEXT');
 }
 
 function checkTargetingKey(key: Json): Issue | undefined {
