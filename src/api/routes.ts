@@ -1,5 +1,6 @@
 // Every route, once: the router, the OpenAPI document, the metrics' labels and the table of scopes are made from this.
 import type { z } from 'zod';
+import type { Scope } from '../core/scopes.ts';
 import type { ErrorCode } from '../errors.ts';
 import { ofrepRoutes } from './ofrep-routes.ts';
 import { reportRoutes } from './report-routes.ts';
@@ -19,7 +20,6 @@ import * as schemas from './schemas.ts';
 import { segmentRoutes } from './segment-routes.ts';
 import { serviceRoutes } from './service-routes.ts';
 
-export type RouteScope = 'evaluate' | 'read' | 'write' | 'admin';
 export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /**
@@ -40,7 +40,7 @@ export interface QueryParameter {
   /** true or false; false is as if it were not there. */
   readonly boolean?: true;
   /** The scope that `true` needs beyond the route's own. */
-  readonly scope?: RouteScope;
+  readonly scope?: Scope;
   readonly required?: true;
 }
 
@@ -69,7 +69,7 @@ export interface RouteSpec {
   readonly summary: string;
   readonly group: 'evaluation' | 'ofrep' | 'flags' | 'segments' | 'environments' | 'keys' | 'reports' | 'service';
   /** undefined: no key is asked for. */
-  readonly scope: RouteScope | undefined;
+  readonly scope: Scope | undefined;
   readonly environment: RouteEnvironment;
   readonly query: readonly QueryParameter[];
   /** `attr.` parameters carry an evaluation's attributes. */

@@ -1,5 +1,6 @@
 import { test } from 'tap';
-import { generateKey, generateKeyId, hashKey, parseKey, rankOf } from '../../../src/storage/key-format.ts';
+import { rankOf } from '../../../src/core/scopes.ts';
+import { generateKey, generateKeyId, hashKey, parseKey } from '../../../src/storage/key-format.ts';
 
 test('a key names its highest scope and carries 256 bits and a CRC', async (t) => {
   const key = generateKey('write');
