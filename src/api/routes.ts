@@ -105,6 +105,8 @@ const archiving = {
 } as const;
 const keyRoute = { group: 'keys', scope: 'admin', environment: 'none', query: [], snapshot: false } as const;
 const storing = ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'VERSION_MISMATCH'] as const;
+/** A change may also name what closes a circle, or take a variant away that others need. */
+const changing = [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED', 'CYCLE', 'IN_USE'] as const;
 
 const table = [
   {
@@ -204,7 +206,7 @@ const table = [
     ifMatch: true,
     body: documentBody(schemas.FlagReplace),
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
-    problems: [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED'],
+    problems: changing,
   },
   {
     ...writing,
@@ -219,7 +221,7 @@ const table = [
     ifMatch: true,
     body: documentBody(schemas.FlagPatch, true),
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
-    problems: [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED'],
+    problems: changing,
   },
   {
     ...archiving,
@@ -238,7 +240,7 @@ const table = [
     operationId: 'restoreFlag',
     summary: 'Bring an archived flag back',
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
-    problems: storing,
+    problems: [...storing, 'CYCLE'],
   },
   ...segmentRoutes,
   {
