@@ -8,9 +8,9 @@ import { report } from './issues.ts';
 import { layerIds } from './layered-ids.ts';
 import type { Issue, Result } from './model.ts';
 import type { PackedIds } from './packed-ids.ts';
-import { readSegmentDocument, renderSegment } from './parse-segment.ts';
 import { asFields, isDeeperThan, own, type Reading, startReading } from './reading.ts';
 import type { BlobRef, IdLayer, IdListRef, SegmentItem } from './segment.ts';
+import { readSegmentDocument, renderSegment } from './segment-document.ts';
 
 /** Where an item stands, which is all that is known of one whose document cannot be read. */
 export interface SegmentAddress {

@@ -7,11 +7,11 @@ import {
   createSegment,
   memberProblem,
   patchSegment,
-  renderSegment,
   replaceSegment,
   sameSegment,
 } from '../../../src/core/parse-segment.ts';
 import type { SegmentDefinition, SegmentDocument } from '../../../src/core/segment.ts';
+import { renderSegment } from '../../../src/core/segment-document.ts';
 import { hashUser } from '../../../src/kernel/murmur3.ts';
 import { segmentDocument } from '../../support/segments.ts';
 import { refusal, unwrap } from './support.ts';
