@@ -30,6 +30,7 @@ export const ofrepRoutes = [
     pattern: '/ofrep/v1/evaluate/flags',
     operationId: 'ofrepEvaluateFlags',
     summary: 'OFREP: evaluate every flag',
+    ifNoneMatch: true,
     query: [
       named,
       minRevision,

@@ -49,7 +49,7 @@ export function makeOpenApi(version: string): JsonMap {
           description: 'Seconds since the snapshot was last confirmed; only when 5 or more.',
           schema: { type: 'integer' },
         },
-        ETag: { description: 'The version, quoted.', schema: { type: 'string' } },
+        ETag: { description: 'Of a document the version, quoted.', schema: { type: 'string' } },
         Location: { description: 'Where it can be read.', schema: { type: 'string' } },
         'Retry-After': { description: 'Whole seconds.', schema: { type: 'integer' } },
         RateLimit: {
@@ -110,7 +110,9 @@ function parametersOf(route: Route): JsonValue[] {
       in: 'query',
       style: 'form',
       explode: true,
-      schema: { type: 'object', additionalProperties: { type: 'string' } },
+      // Exploded, each member is a parameter of its own name, so the prefix belongs to the names.
+      schema: { type: 'object', propertyNames: { pattern: '^attr\\.' }, additionalProperties: { type: 'string' } },
+      example: { 'attr.country': 'PL' },
       description:
         'Attributes, each as `attr.name=value`. JSON scalars are recognised, quotes make a string, a repeated name an array, dots a path.',
     });
@@ -120,9 +122,8 @@ function parametersOf(route: Route): JsonValue[] {
   };
   if (route.snapshot) header('X-Flags-Min-Revision', 'As min_revision.');
   if (route.environment === 'header') header('X-Flags-Environment', 'As environment in the query.');
-  if (route.operationId === 'ofrepEvaluateFlags') header('If-None-Match', '304 if the answer is still this one.');
   if (route.ifMatch) header('If-Match', 'Only if the version is this: `"3"`; else 412.');
-  if (route.ifNoneMatch) header('If-None-Match', '304 if the version is still this: `"3"`.');
+  if (route.ifNoneMatch) header('If-None-Match', '304 if the ETag is still this.');
   if (route.write)
     header(
       'Idempotency-Key',
@@ -152,7 +153,7 @@ function responsesOf(route: Route): JsonMap {
   const headers: JsonMap = {};
   const names = ['X-Flags-Revision', 'X-Flags-Stale'];
   const hasVersion = (route.group === 'flags' || route.group === 'segments') && route.environment !== 'each';
-  if (hasVersion) names.push('ETag');
+  if (hasVersion || route.ifNoneMatch) names.push('ETag');
   if (route.reply.status === 201) names.push('Location');
   if (route.scope !== undefined && route.scope !== 'evaluate') names.push('RateLimit', 'RateLimit-Policy');
   for (const name of names) headers[name] = { $ref: `#/components/headers/${name}` };
@@ -161,9 +162,7 @@ function responsesOf(route: Route): JsonMap {
     reply['content'] = { 'application/json': { schema: refTo(route.reply.schema) } };
   else if (route.reply.mediaType !== undefined) reply['content'] = { [route.reply.mediaType]: {} };
   const responses: JsonMap = { [String(route.reply.status)]: reply };
-  if (route.ifNoneMatch) responses['304'] = { description: 'The version is still the one in If-None-Match.' };
-  if (route.operationId === 'ofrepEvaluateFlags')
-    responses['304'] = { description: 'Nothing changed for this context.' };
+  if (route.ifNoneMatch) responses['304'] = { description: 'The ETag is still the one in If-None-Match.' };
   for (const [status, codes] of problemsByStatus(route)) {
     responses[String(status)] = {
       description: codes.map((code) => `\`${code}\`: ${errors[code].title}`).join('\n\n'),

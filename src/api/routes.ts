@@ -1,5 +1,6 @@
 // Every route, once: the router, the OpenAPI document, the metrics' labels and the table of scopes are made from this.
 import type { z } from 'zod';
+import type { Scope } from '../core/scopes.ts';
 import type { ErrorCode } from '../errors.ts';
 import { ofrepRoutes } from './ofrep-routes.ts';
 import { reportRoutes } from './report-routes.ts';
@@ -19,7 +20,6 @@ import * as schemas from './schemas.ts';
 import { segmentRoutes } from './segment-routes.ts';
 import { serviceRoutes } from './service-routes.ts';
 
-export type RouteScope = 'evaluate' | 'read' | 'write' | 'admin';
 export type RouteMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /**
@@ -40,7 +40,7 @@ export interface QueryParameter {
   /** true or false; false is as if it were not there. */
   readonly boolean?: true;
   /** The scope that `true` needs beyond the route's own. */
-  readonly scope?: RouteScope;
+  readonly scope?: Scope;
   readonly required?: true;
 }
 
@@ -69,7 +69,7 @@ export interface RouteSpec {
   readonly summary: string;
   readonly group: 'evaluation' | 'ofrep' | 'flags' | 'segments' | 'environments' | 'keys' | 'reports' | 'service';
   /** undefined: no key is asked for. */
-  readonly scope: RouteScope | undefined;
+  readonly scope: Scope | undefined;
   readonly environment: RouteEnvironment;
   readonly query: readonly QueryParameter[];
   /** `attr.` parameters carry an evaluation's attributes. */
@@ -105,6 +105,8 @@ const archiving = {
 } as const;
 const keyRoute = { group: 'keys', scope: 'admin', environment: 'none', query: [], snapshot: false } as const;
 const storing = ['FLAG_NOT_FOUND', 'ENVIRONMENT_NOT_FOUND', 'VERSION_MISMATCH'] as const;
+/** A change may also name what closes a circle, or take a variant away that others need. */
+const changing = [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED', 'CYCLE', 'IN_USE'] as const;
 
 const table = [
   {
@@ -204,7 +206,7 @@ const table = [
     ifMatch: true,
     body: documentBody(schemas.FlagReplace),
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
-    problems: [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED'],
+    problems: changing,
   },
   {
     ...writing,
@@ -219,7 +221,7 @@ const table = [
     ifMatch: true,
     body: documentBody(schemas.FlagPatch, true),
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
-    problems: [...storing, 'TYPE_CONFLICT', 'ALLOCATION_FRAGMENTED'],
+    problems: changing,
   },
   {
     ...archiving,
@@ -238,7 +240,7 @@ const table = [
     operationId: 'restoreFlag',
     summary: 'Bring an archived flag back',
     reply: { status: 200, description: 'The document as it is now.', schema: schemas.Flag },
-    problems: storing,
+    problems: [...storing, 'CYCLE'],
   },
   ...segmentRoutes,
   {

@@ -4,10 +4,9 @@ import { z } from 'zod';
 import { OPERATORS } from '../core/model.ts';
 import { ENVIRONMENT_RULE, FLAG_ID_RULE, isEnvironmentName, isFlagId } from '../core/names.ts';
 import { percentageToEdge } from '../core/percentage.ts';
+import { SCOPES } from '../core/scopes.ts';
 import { errors } from '../errors.ts';
 import { Reason, Trace } from './trace-schemas.ts';
-
-export const SCOPES = ['evaluate', 'read', 'write', 'admin'] as const;
 
 const flagId = z
   .string()

@@ -3,23 +3,20 @@
 import { compileCondition } from './compile-condition.ts';
 import type { CompiledSegment, HashUser, IdSet } from './compiled.ts';
 import { documentLimits } from './document-limits.ts';
-import { at, kindOf, report } from './issues.ts';
+import { readIdList } from './id-list.ts';
+import { report } from './issues.ts';
 import { layerIds } from './layered-ids.ts';
 import type { Issue, Result } from './model.ts';
 import type { PackedIds } from './packed-ids.ts';
-import { readSegmentDocument, renderSegment } from './parse-segment.ts';
-import { asFields, isDeeperThan, own, type Reading, readArray, startReading } from './reading.ts';
+import { asFields, isDeeperThan, own, type Reading, startReading } from './reading.ts';
 import type { BlobRef, IdLayer, IdListRef, SegmentItem } from './segment.ts';
+import { readSegmentDocument, renderSegment } from './segment-document.ts';
 
 /** Where an item stands, which is all that is known of one whose document cannot be read. */
 export interface SegmentAddress {
   readonly environment: string;
   readonly id: string;
 }
-
-/** The store keeps two or three; a look-up asks each. */
-const LAYERS_MAX = 16;
-const HASH_PATTERN = /^[0-9a-f]{64}$/;
 
 /**
  * A segment's item from its text. Never throws; a document that is broken or names another segment than its address is
@@ -102,8 +99,8 @@ function readItem(reading: Reading, json: string): SegmentItem {
   if (lost !== undefined) report(reading.issues, '', typeof lost === 'string' ? lost : 'is lost');
   return {
     document: readSegmentDocument(reading, own(fields, 'document')),
-    included: readList(reading, own(fields, 'included'), 'included'),
-    excluded: readList(reading, own(fields, 'excluded'), 'excluded'),
+    included: readIdList(reading, own(fields, 'included'), 'included'),
+    excluded: readIdList(reading, own(fields, 'excluded'), 'excluded'),
   };
 }
 
@@ -119,55 +116,6 @@ function parse(reading: Reading, json: string): unknown {
   if (!isDeeperThan(raw, documentLimits.documentDepthMax + 1)) return raw;
   report(reading.issues, '', `must not be nested deeper than ${documentLimits.documentDepthMax} levels`);
   return undefined;
-}
-
-function readList(reading: Reading, value: unknown, path: string): IdListRef {
-  const fields = asFields(value) ?? {};
-  const tail = asFields(own(fields, 'tail')) ?? {};
-  const layers = readArray(reading, own(fields, 'layers'), at(path, 'layers'), LAYERS_MAX);
-  return {
-    layers: layers.map((layer, i) => {
-      const layerPath = at(at(path, 'layers'), i);
-      const sets = asFields(layer) ?? {};
-      return {
-        adds: readBlobRef(reading, own(sets, 'adds'), at(layerPath, 'adds')),
-        drops: readBlobRef(reading, own(sets, 'drops'), at(layerPath, 'drops')),
-      };
-    }),
-    tail: {
-      adds: readTexts(reading, own(tail, 'adds'), `${path}.tail.adds`),
-      drops: readTexts(reading, own(tail, 'drops'), `${path}.tail.drops`),
-    },
-    count: readSize(reading, own(fields, 'count'), at(path, 'count')),
-  };
-}
-
-/** The hash becomes the name of a file, so that nothing but a hash may pass. */
-function readBlobRef(reading: Reading, value: unknown, path: string): BlobRef | null {
-  if (value === null) return null;
-  const fields = asFields(value) ?? {};
-  const hash = own(fields, 'hash');
-  if (typeof hash !== 'string' || !HASH_PATTERN.test(hash)) {
-    report(reading.issues, at(path, 'hash'), 'must be a SHA-256 in lower-case hex');
-    return null;
-  }
-  return {
-    hash,
-    bytes: readSize(reading, own(fields, 'bytes'), at(path, 'bytes')),
-    count: readSize(reading, own(fields, 'count'), at(path, 'count')),
-  };
-}
-
-function readTexts(reading: Reading, value: unknown, path: string): readonly string[] {
-  if (Array.isArray(value) && value.every((entry) => typeof entry === 'string')) return value;
-  report(reading.issues, path, `must be an array of strings, not ${kindOf(value)}`);
-  return [];
-}
-
-function readSize(reading: Reading, value: unknown, path: string): number {
-  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
-  report(reading.issues, path, 'must be an integer from 0');
-  return 0;
 }
 
 /** The document's fields as far as they can be read; none of anything that is no JSON object of bearable depth. */

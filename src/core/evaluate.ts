@@ -83,19 +83,10 @@ function decide(
       const matched = holds(rule.when, context, scope, guard, 0, observer);
       // Below depth 0 a prerequisite is decided: its own rules are not this flag's story.
       if (observer !== undefined && depth === 0) observer.rule(rule, matched);
-      if (matched) return serveCounted(flag, rule, context, hash);
+      if (matched) return serve(flag, rule, context, hash);
     }
   }
-  return serveCounted(flag, flag, context, hash);
-}
-
-function serveCounted(flag: CompiledFlag, choice: CompiledServe, context: EvaluationContext, hash: HashUser): Outcome {
-  // A long user_id takes longer to hash than the rules to try, and a prerequisite hashes it again.
-  if (choice.fixed === undefined) {
-    const key = bucketKey(flag, context);
-    if (key !== undefined) guard.stepsLeft -= key.length >> CHARS_PER_STEP_LOG2;
-  }
-  return serve(flag, choice, context, hash);
+  return serve(flag, flag, context, hash);
 }
 
 function isMet(
@@ -132,6 +123,8 @@ export function serve(flag: CompiledFlag, choice: CompiledServe, context: Evalua
   if (choice.fixed !== undefined) return choice.fixed;
   const key = bucketKey(flag, context);
   if (key === undefined) return flag.bucketKeyMissing;
+  // A long user_id takes longer to hash than the rules to try, and each prerequisite hashes it again.
+  guard.stepsLeft -= key.length >> CHARS_PER_STEP_LOG2;
   return outcomeAt(choice.split as CompiledSplit, bucketOf(hash(key, flag.hashSuffix)));
 }
 

@@ -1,6 +1,8 @@
 // How a list of ids changes: small changes gather in its tail, and when that has grown they are folded into layers of
 // packed ids. Layers are few and each is much larger than the next, so that adding one id to a million moves one id.
-import type { IdLayer, IdListRef } from './segment.ts';
+import { at, kindOf, report } from './issues.ts';
+import { asFields, own, type Reading, readArray, startReading } from './reading.ts';
+import type { BlobRef, IdLayer, IdListRef } from './segment.ts';
 import { utf8Length } from './text.ts';
 
 /** Ids that come in and ids that go; none is in both. */
@@ -17,6 +19,9 @@ export const TAIL_BYTES_DUE = 262_144;
 /** The second layer becomes one with the base past this, and past an eighth of the base. */
 const YOUNG_IDS_DUE = 65_536;
 const BASE_SHARE = 8;
+/** The store keeps two or three; a look-up asks each. */
+const LAYERS_MAX = 16;
+const HASH_PATTERN = /^[0-9a-f]{64}$/;
 
 /**
  * What of a wanted change is one: nobody is put in twice, or taken out who is not in.
@@ -102,15 +107,67 @@ export function hashesOf(...lists: readonly IdListRef[]): readonly string[] {
 
 /** A list from the JSON of one; undefined when it is none. */
 export function parseIdList(json: string): IdListRef | undefined {
-  const raw = parseJson(json);
-  return isIdList(raw) ? raw : undefined;
+  const reading = startReading('stored', undefined, false);
+  const list = readIdList(reading, parseJson(json), '');
+  return reading.issues.length === 0 ? list : undefined;
+}
+
+/** What is no list is reported; then an empty one comes back. */
+export function readIdList(reading: Reading, value: unknown, path: string): IdListRef {
+  const fields = asFields(value) ?? {};
+  const tail = asFields(own(fields, 'tail')) ?? {};
+  const layers = readArray(reading, own(fields, 'layers'), at(path, 'layers'), LAYERS_MAX);
+  return {
+    layers: layers.map((layer, i) => {
+      const layerPath = at(at(path, 'layers'), i);
+      const sets = asFields(layer) ?? {};
+      return {
+        adds: readBlobRef(reading, own(sets, 'adds'), at(layerPath, 'adds')),
+        drops: readBlobRef(reading, own(sets, 'drops'), at(layerPath, 'drops')),
+      };
+    }),
+    tail: {
+      adds: readTexts(reading, own(tail, 'adds'), at(at(path, 'tail'), 'adds')),
+      drops: readTexts(reading, own(tail, 'drops'), at(at(path, 'tail'), 'drops')),
+    },
+    count: readSize(reading, own(fields, 'count'), at(path, 'count')),
+  };
+}
+
+/** The hash becomes the name of a file, so that nothing but a hash may pass. */
+function readBlobRef(reading: Reading, value: unknown, path: string): BlobRef | null {
+  if (value === null) return null;
+  const fields = asFields(value) ?? {};
+  const hash = own(fields, 'hash');
+  if (typeof hash !== 'string' || !HASH_PATTERN.test(hash)) {
+    report(reading.issues, at(path, 'hash'), 'must be a SHA-256 in lower-case hex');
+    return null;
+  }
+  return {
+    hash,
+    bytes: readSize(reading, own(fields, 'bytes'), at(path, 'bytes')),
+    count: readSize(reading, own(fields, 'count'), at(path, 'count')),
+  };
+}
+
+function readTexts(reading: Reading, value: unknown, path: string): readonly string[] {
+  if (areTexts(value)) return value;
+  report(reading.issues, path, `must be an array of strings, not ${kindOf(value)}`);
+  return [];
+}
+
+function readSize(reading: Reading, value: unknown, path: string): number {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+  report(reading.issues, path, 'must be an integer from 0');
+  return 0;
 }
 
 /** A change from the JSON of one; undefined when it is none. */
 export function parseChange(json: string): MemberChange | undefined {
-  const raw = parseJson(json);
-  const { adds, drops } = (raw ?? {}) as Partial<MemberChange>;
-  return areTexts(adds) && areTexts(drops) ? (raw as MemberChange) : undefined;
+  const fields = asFields(parseJson(json)) ?? {};
+  const adds = own(fields, 'adds');
+  const drops = own(fields, 'drops');
+  return areTexts(adds) && areTexts(drops) ? { adds, drops } : undefined;
 }
 
 function parseJson(json: string): unknown {
@@ -121,28 +178,6 @@ function parseJson(json: string): unknown {
   }
 }
 
-function isIdList(raw: unknown): raw is IdListRef {
-  const { layers, tail, count } = (raw ?? {}) as Partial<IdListRef>;
-  return (
-    Number.isSafeInteger(count) &&
-    Array.isArray(layers) &&
-    layers.every((layer: unknown) => {
-      const { adds, drops } = (layer ?? {}) as Partial<IdLayer>;
-      return isBlobRef(adds) && isBlobRef(drops);
-    }) &&
-    areTexts(tail?.adds) &&
-    areTexts(tail?.drops)
-  );
-}
-
-function isBlobRef(raw: unknown): boolean {
-  if (raw === null) return true;
-  const { hash, bytes, count } = (raw ?? {}) as { hash?: unknown; bytes?: unknown; count?: unknown };
-  return typeof hash === 'string' && HASH.test(hash) && Number.isSafeInteger(bytes) && Number.isSafeInteger(count);
-}
-
-const HASH = /^[0-9a-f]{64}$/;
-
-function areTexts(raw: unknown): boolean {
-  return Array.isArray(raw) && raw.every((id) => typeof id === 'string');
+function areTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((id) => typeof id === 'string');
 }

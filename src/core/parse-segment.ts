@@ -1,6 +1,5 @@
 // The door of the service for segment documents, as parse.ts and edit.ts are for flags. Members come and go by routes of
 // their own; here they only bind `match_by`, since the same ids would mean others under another attribute.
-import { readActor, readCount, readTime } from './document.ts';
 import { documentLimits } from './document-limits.ts';
 import { isSame, merge } from './edit.ts';
 import { kindOf, quote, report } from './issues.ts';
@@ -20,10 +19,10 @@ import {
 import type { SegmentDefinition, SegmentDocument } from './segment.ts';
 import { textProblem, utf8Length } from './text.ts';
 
-const DEFINITION_FIELDS = ['segment_id', 'environment', 'description', 'match_by', 'when'] as const;
+export const DEFINITION_FIELDS = ['segment_id', 'environment', 'description', 'match_by', 'when'] as const;
 
 /** May be sent, so that a document that was read can be sent back, and are ignored. */
-const READ_ONLY_FIELDS = [
+export const READ_ONLY_FIELDS = [
   'included_count',
   'excluded_count',
   'version',
@@ -80,44 +79,6 @@ export function sameSegment(a: SegmentDefinition, b: SegmentDefinition): boolean
   return DEFINITION_FIELDS.every((name) => isSame(a[name], b[name]));
 }
 
-/** The document as one JSON object, fields in the order of the API. */
-export function renderSegment(document: SegmentDocument): string {
-  return JSON.stringify({
-    segment_id: document.segment_id,
-    environment: document.environment,
-    description: document.description,
-    match_by: document.match_by,
-    included_count: document.included_count,
-    excluded_count: document.excluded_count,
-    when: document.when,
-    version: document.version,
-    revision: document.revision,
-    created_at: document.created_at,
-    updated_at: document.updated_at,
-    updated_by: document.updated_by,
-  });
-}
-
-/** The document from what renderSegment made, parsed. Every field has to be there. */
-export function readSegmentDocument(reading: Reading, raw: unknown): SegmentDocument {
-  const fields = asFields(raw) ?? {};
-  if (asFields(raw) === undefined) report(reading.issues, '', `must be a JSON object, not ${kindOf(raw)}`);
-  refuseUnknown(reading, fields, '', [...DEFINITION_FIELDS, ...READ_ONLY_FIELDS]);
-  for (const name of DEFINITION_FIELDS) {
-    if (own(fields, name) === undefined) report(reading.issues, name, 'is missing');
-  }
-  return {
-    ...readDefinition(reading, fields, { segmentId: undefined, environment: undefined }),
-    included_count: readCount(reading, fields, 'included_count', 0),
-    excluded_count: readCount(reading, fields, 'excluded_count', 0),
-    version: readCount(reading, fields, 'version', 1),
-    revision: readCount(reading, fields, 'revision', 0),
-    created_at: readTime(reading, fields, 'created_at'),
-    updated_at: readTime(reading, fields, 'updated_at'),
-    updated_by: readActor(reading, fields),
-  };
-}
-
 /** Why this cannot be a member of a list; undefined when it can. Lists are sent and read one id a line. */
 export function memberProblem(id: unknown): string | undefined {
   if (typeof id !== 'string') return `must be a string, not ${kindOf(id)}`;
@@ -165,12 +126,13 @@ function openBody(reading: Reading, raw: unknown): Fields {
 }
 
 /** What must be equal when it is sent; undefined where the address does not say. */
-interface Address {
+export interface Address {
   readonly segmentId: string | undefined;
   readonly environment: string | undefined;
 }
 
-function readDefinition(reading: Reading, fields: Fields, address: Address): SegmentDefinition {
+/** Every field of a definition. Unless the reading has issues afterwards, the result is complete. */
+export function readDefinition(reading: Reading, fields: Fields, address: Address): SegmentDefinition {
   const { segmentId, environment } = address;
   const description = own(fields, 'description');
   const matchBy = own(fields, 'match_by');

@@ -1,4 +1,4 @@
-// Writes of environments.
+// Writes of environments, and what a write within one asks of it.
 import { documentLimits } from '../core/document-limits.ts';
 import { report } from '../core/issues.ts';
 import { ENVIRONMENT_RULE, isEnvironmentName } from '../core/names.ts';
@@ -66,4 +66,19 @@ function readBody(body: unknown): { readonly environment: string; readonly descr
   const description = readText(reading, own(fields, 'description') ?? '', 'description', rule);
   if (reading.issues.length > 0) refuseIssues('INVALID_REQUEST', reading.issues);
   return { environment: String(environment), description };
+}
+
+const LIVE_MAX = { flags: limits.flagsPerEnvironmentMax, segments: limits.segmentsPerEnvironmentMax } as const;
+
+/** Refuses one more where there are as many live ones as there may be. */
+export async function requireRoom(write: Write, environment: string, table: 'flags' | 'segments'): Promise<void> {
+  const [row] = await write.tx.query<{ live: string }>(
+    `SELECT count(*) AS live FROM ${table} WHERE environment = $1 AND archived_at IS NULL`,
+    [environment],
+  );
+  if (Number(row?.live) >= LIVE_MAX[table])
+    refuse(
+      'INVALID_REQUEST',
+      `${environment} has ${LIVE_MAX[table]} live ${table}, the most there may be; archive some`,
+    );
 }

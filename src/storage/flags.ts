@@ -7,7 +7,6 @@ import type { FlagDefinition, FlagDocument, Result } from '../core/model.ts';
 import { isFlagId } from '../core/names.ts';
 import { createFlag } from '../core/parse.ts';
 import type { Command } from '../ipc/messages.ts';
-import { limits } from '../limits.ts';
 import {
   carriesOne,
   checkReferences,
@@ -18,7 +17,7 @@ import {
   saveReferences,
   variantsOf,
 } from './dependencies.ts';
-import { requireEnvironment } from './environments.ts';
+import { requireEnvironment, requireRoom } from './environments.ts';
 import { withWarnings } from './warnings.ts';
 import { type Done, refuse, refuseIssues, requireVersion, unsigned, type Write } from './write.ts';
 
@@ -78,7 +77,7 @@ async function create(write: Write, environment: string, body: unknown, keyTags:
     );
   }
   refuseCircle(circle);
-  await requireRoom(write, environment);
+  await requireRoom(write, environment, 'flags');
   const document = documentOf(write, definition, 1, write.now);
   const [row] = await write.tx.query<{ tag: string }>(
     `INSERT INTO flags (environment, flag_id, type, document, version, revision, created_at, updated_at, updated_by)
@@ -165,7 +164,7 @@ async function restore(
   // Wanted and already so: nothing to do, like a patch that changes nothing.
   if (!current.archived) return unchanged(write, current, keyTags);
   refuseCircle(circle);
-  await requireRoom(write, command.environment);
+  await requireRoom(write, command.environment, 'flags');
   const done = await store(write, current, current.document, command.type, false);
   return withWarnings(write, done, { flag: current.document, previous: undefined, keyTags });
 }
@@ -256,19 +255,6 @@ function reply(revision: number, document: FlagDocument, status: 200 | 201): Don
   const headers: Record<string, string> = { ETag: `"${document.version}"` };
   if (status === 201) headers['Location'] = `/api/v1/flags/${document.flag_id}?environment=${document.environment}`;
   return { ok: true, status, headers, body: renderDocument(document), revision };
-}
-
-async function requireRoom(write: Write, environment: string): Promise<void> {
-  const [row] = await write.tx.query<{ live: string }>(
-    'SELECT count(*) AS live FROM flags WHERE environment = $1 AND archived_at IS NULL',
-    [environment],
-  );
-  if (Number(row?.live) >= limits.flagsPerEnvironmentMax) {
-    refuse(
-      'INVALID_REQUEST',
-      `${environment} has ${limits.flagsPerEnvironmentMax} live flags, the most there may be; archive some`,
-    );
-  }
 }
 
 interface FlagRow extends Record<string, unknown> {

@@ -12,9 +12,9 @@ import {
   readText,
   startReading,
 } from '../core/reading.ts';
+import { SCOPES } from '../core/scopes.ts';
 import type { Grantor } from '../ipc/messages.ts';
 import { limits } from '../limits.ts';
-import { SCOPES } from './key-format.ts';
 import { refuseIssues } from './write.ts';
 
 export interface KeySettings {

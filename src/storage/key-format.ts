@@ -2,10 +2,8 @@
 // that leaked, and say whose kind it is, without a list; a key made elsewhere may be any string of 32 or more characters.
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import type { Scope } from '../core/scopes.ts';
 import { sha256Hex } from './write.ts';
-
-export const SCOPES = ['evaluate', 'read', 'write', 'admin'] as const;
-export type KeyScope = (typeof SCOPES)[number];
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** ceil(256 / log2(62)): every key has one length. */
@@ -13,22 +11,17 @@ const SECRET_DIGITS = 43;
 const SECRET_BYTES = 32;
 const KEY_PATTERN = /^burgee_(evaluate|read|write|admin)_([0-9A-Za-z]{43})_([0-9a-f]{8})$/;
 
-/** Rank of the highest scope: evaluate 1, read 2, write 3, admin 4; 0 for none. */
-export function rankOf(scopes: readonly string[]): number {
-  return Math.max(0, ...scopes.map((scope) => SCOPES.indexOf(scope as KeyScope) + 1));
-}
-
 /** A new key for its highest scope. */
-export function generateKey(scope: KeyScope, random: (bytes: number) => Uint8Array = randomBytes): string {
+export function generateKey(scope: Scope, random: (bytes: number) => Uint8Array = randomBytes): string {
   const unchecked = `burgee_${scope}_${base62(random(SECRET_BYTES), SECRET_DIGITS)}`;
   return `${unchecked}_${checksum(unchecked)}`;
 }
 
 /** The scope in a key of our format whose CRC is right; undefined for every other string, which may be a key too. */
-export function parseKey(key: string): { readonly scope: KeyScope } | undefined {
+export function parseKey(key: string): { readonly scope: Scope } | undefined {
   const match = KEY_PATTERN.exec(key);
   if (match === null || checksum(key.slice(0, -9)) !== match[3]) return undefined;
-  return { scope: match[1] as KeyScope };
+  return { scope: match[1] as Scope };
 }
 
 /** What is stored and compared: lower-case hex SHA-256 of the key's UTF-8. */

@@ -1,8 +1,10 @@
 // API keys: made, listed, revoked, rotated. A key hands on at most what it has: scopes, environments and tags.
+
+import { rankOf, SCOPES, type Scope } from '../core/scopes.ts';
 import type { Command, Grantor } from '../ipc/messages.ts';
 import { limits } from '../limits.ts';
 import { type KeySettings, readKeyBody, readRotateBody } from './key-body.ts';
-import { generateKey, generateKeyId, hashKey, rankOf, SCOPES } from './key-format.ts';
+import { generateKey, generateKeyId, hashKey } from './key-format.ts';
 import type { Queryable } from './sql.ts';
 import { type Done, refuse, refuseIssues, timeText, unsigned, type Write } from './write.ts';
 
@@ -262,7 +264,7 @@ function isLiveAdmin(row: KeyRow, now: string): boolean {
   return row.scopes.includes('admin') && (row.expires_at === null || row.expires_at > now);
 }
 
-function highestOf(scopes: readonly string[]): (typeof SCOPES)[number] {
+function highestOf(scopes: readonly string[]): Scope {
   return SCOPES[rankOf(scopes) - 1] ?? 'evaluate';
 }
 

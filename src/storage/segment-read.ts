@@ -1,8 +1,8 @@
 // A segment's row as the JSON of its snapshot item. What cannot be read comes from the versions, so that one bad row
 // harms one segment at most.
 import { parseIdList } from '../core/id-list.ts';
-import { renderSegment } from '../core/parse-segment.ts';
-import { newestReadable, parseSegmentDocument, readListAt, type SegmentAddress } from './segment-rows.ts';
+import { parseSegmentDocument, renderSegment } from '../core/segment-document.ts';
+import { newestReadable, readListAt, type SegmentAddress } from './segment-rows.ts';
 import type { Queryable } from './sql.ts';
 
 export interface SegmentColumns {

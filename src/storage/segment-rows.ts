@@ -1,11 +1,9 @@
 // Rows of segments: the newest state of each, and every version. A version keeps what it changed of a list, and some
 // keep the whole list by reference, so that the list of any version is that of the last such one with changes applied.
 import { hashesOf, type MemberChange, parseChange, parseIdList, withChanges } from '../core/id-list.ts';
-import type { Issue, Result } from '../core/model.ts';
 import { isFlagId } from '../core/names.ts';
-import { readSegmentDocument, renderSegment } from '../core/parse-segment.ts';
-import { startReading } from '../core/reading.ts';
 import type { IdListRef, SegmentDefinition, SegmentDocument } from '../core/segment.ts';
+import { parseSegmentDocument, renderSegment } from '../core/segment-document.ts';
 import type { SegmentList } from '../ipc/messages.ts';
 import { requireEnvironment } from './environments.ts';
 import type { Queryable } from './sql.ts';
@@ -209,23 +207,6 @@ export function reply(revision: number, document: SegmentDocument, status: 200 |
   if (status === 201)
     headers['Location'] = `/api/v1/segments/${document.segment_id}?environment=${document.environment}`;
   return { ok: true, status, headers, body: renderSegment(document), revision };
-}
-
-/** A document from the text that renderSegment made. Never throws. */
-export function parseSegmentDocument(json: string): Result<SegmentDocument> {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(json);
-  } catch {
-    return unreadable([{ path: '', message: 'is not JSON' }]);
-  }
-  const reading = startReading('stored', undefined, false);
-  const value = readSegmentDocument(reading, raw);
-  return reading.issues.length === 0 ? { ok: true, value } : unreadable(reading.issues);
-}
-
-function unreadable(issues: readonly Issue[]): Result<never> {
-  return { ok: false, code: 'INVALID_REQUEST', issues };
 }
 
 /** The newest version whose document can be read. */

@@ -5,7 +5,6 @@ import type { Result } from '../core/model.ts';
 import { createSegment, patchSegment, replaceSegment, sameSegment } from '../core/parse-segment.ts';
 import type { SegmentDefinition, SegmentDocument } from '../core/segment.ts';
 import type { Command } from '../ipc/messages.ts';
-import { limits } from '../limits.ts';
 import {
   checkReferences,
   type ItemName,
@@ -14,7 +13,7 @@ import {
   refuseInUse,
   saveReferences,
 } from './dependencies.ts';
-import { requireEnvironment } from './environments.ts';
+import { requireEnvironment, requireRoom } from './environments.ts';
 import { type MemberCommand, type PreparedMembers, StalePreparation } from './segment-members.ts';
 import {
   findSegment,
@@ -77,7 +76,7 @@ async function create(write: Write, environment: string, body: unknown): Promise
     );
   }
   refuseCircle(circle);
-  await requireRoom(write, environment);
+  await requireRoom(write, environment, 'segments');
   if (references.length > 0) await saveReferences(write, item, references);
   return insertSegment(write, {
     action: 'segment.create',
@@ -129,7 +128,7 @@ async function restore(write: Write, command: ArchiveCommand): Promise<Done> {
   requireVersion('segment', current.version, command.ifMatch);
   if (!current.archived) return reply(write.revisionBefore, current.document, 200);
   refuseCircle(circle);
-  await requireRoom(write, command.environment);
+  await requireRoom(write, command.environment, 'segments');
   if (references.length > 0) await saveReferences(write, item, references);
   return updateSegment(write, current, stepOf(current, command.type));
 }
@@ -168,19 +167,6 @@ async function findLive(write: Write, address: SegmentAddress): Promise<StoredSe
 
 function refuseUnknown({ environment, segmentId }: SegmentAddress): never {
   return refuse('SEGMENT_NOT_FOUND', `no segment ${JSON.stringify(segmentId.slice(0, 128))} in ${environment}`);
-}
-
-async function requireRoom(write: Write, environment: string): Promise<void> {
-  const [row] = await write.tx.query<{ live: string }>(
-    'SELECT count(*) AS live FROM segments WHERE environment = $1 AND archived_at IS NULL',
-    [environment],
-  );
-  if (Number(row?.live) >= limits.segmentsPerEnvironmentMax) {
-    refuse(
-      'INVALID_REQUEST',
-      `${environment} has ${limits.segmentsPerEnvironmentMax} live segments, the most there may be; archive some`,
-    );
-  }
 }
 
 function itemOf(definition: SegmentDefinition): ItemName {

@@ -2,8 +2,7 @@
 import { analyse, type Surroundings, segmentsOf } from '../core/analyse.ts';
 import { parseDocument } from '../core/document.ts';
 import type { FlagDefinition } from '../core/model.ts';
-import { readSegmentDocument } from '../core/parse-segment.ts';
-import { startReading } from '../core/reading.ts';
+import { parseSegmentDocument } from '../core/segment-document.ts';
 import { carriesOne, type KeyTags } from './dependencies.ts';
 import type { Done, Write } from './write.ts';
 
@@ -64,12 +63,8 @@ async function readEmptySegments(write: Write, flag: FlagDefinition): Promise<Re
 
 /** False for a row that cannot be read: nothing is known of it. */
 function isEmptySegment(json: string): boolean {
-  const reading = startReading('stored', undefined, false);
-  try {
-    const segment = readSegmentDocument(reading, JSON.parse(json));
-    const members = segment.included_count + segment.excluded_count;
-    return reading.issues.length === 0 && members === 0 && segment.when === null;
-  } catch {
-    return false;
-  }
+  const parsed = parseSegmentDocument(json);
+  if (!parsed.ok) return false;
+  const { included_count, excluded_count, when } = parsed.value;
+  return included_count + excluded_count === 0 && when === null;
 }

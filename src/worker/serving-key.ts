@@ -1,8 +1,7 @@
 // Keys and secrets as the snapshot carries them become what a request asks about.
+import { rankOf } from '../core/scopes.ts';
 import type { KeyItem, SecretItem } from '../snapshot/item.ts';
-import type { Scope, ServingKey } from './serving.ts';
-
-const RANK: Readonly<Record<Scope, number>> = { evaluate: 1, read: 2, write: 3, admin: 4 };
+import type { ServingKey } from './serving.ts';
 
 /**
  * A scope this build does not know gives nothing, and an item that cannot be read is no key: deny before allow, and a
@@ -27,13 +26,11 @@ export function compileSecret(json: string): Uint8Array | undefined {
 }
 
 function fromItem(item: KeyItem): ServingKey {
-  let rank = 0;
-  for (const scope of item.scopes) rank = Math.max(rank, RANK[scope as Scope] ?? 0);
   return {
     keyId: item.key_id,
     keyHash: item.key_hash,
     name: item.name,
-    rank,
+    rank: rankOf(item.scopes),
     scopes: item.scopes,
     environments: item.environments === null ? undefined : new Set(item.environments),
     tags: item.tags === null ? undefined : new Set(item.tags),

@@ -2,14 +2,12 @@
 import type { CompiledFlag, CompiledSegment, EvaluationScope } from '../core/compiled.ts';
 import type { CommandOutcome, CommandRequest, Lease, ToPrimary, UnknownFlags } from '../ipc/messages.ts';
 
-export type Scope = 'evaluate' | 'read' | 'write' | 'admin';
-
 export interface ServingKey {
   readonly keyId: string;
   /** Lower-case hex SHA-256 of the key. */
   readonly keyHash: string;
   readonly name: string;
-  /** evaluate 1, read 2, write 3, admin 4; a key has its highest and all below. */
+  /** Of its highest scope, as RANK in core/scopes.ts has them. */
   readonly rank: number;
   readonly scopes: readonly string[];
   /** undefined: every environment. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EMPTY_LIST } from '../../src/core/id-list.ts';
 import { packIds } from '../../src/core/pack-ids.ts';
 import { hashUser } from '../../src/kernel/murmur3.ts';
 import type {
@@ -26,8 +27,6 @@ export const nothingToPrepare = {
   prepareDelta: (delta: DeltaContent) => Promise.resolve(delta),
   mended: () => Promise.resolve(false),
 };
-
-export const EMPTY_LIST: IdListRef = { layers: [], tail: { adds: [], drops: [] }, count: 0 };
 
 export function segmentDocument(id: string, fields: Partial<SegmentItem['document']> = {}): SegmentItem['document'] {
   return {

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import type { IfMatch } from '../../ipc/messages.ts';
 import { limits } from '../../limits.ts';
 import { invalid, isRefusal, type Refusal } from './refusal.ts';
+import { emptyReply, type Reply } from './reply.ts';
+import type { RawRequest } from './request.ts';
 
 /** Versions that If-Match accepts, wrapped; a tag that is no version of ours matches nothing. */
 export function readIfMatch(header: string): { readonly versions: IfMatch } | Refusal {
@@ -24,6 +26,16 @@ export function matchesNone(header: string, tag: string): boolean {
   if (header === '') return false;
   if (header.trim() === '*') return true;
   return header.split(',').some((part) => part.trim().replace(/^W\//, '') === tag);
+}
+
+/** 304 with the tag when the client has it already; undefined: it is to be answered in full. */
+export function notModified(request: RawRequest, tag: string): Reply | undefined {
+  if (!matchesNone(request.headers.get('if-none-match') ?? '', tag)) return undefined;
+  return emptyReply(304, [
+    ['ETag', tag],
+    // As on the answer in its place (RFC 9110, section 15.4.5).
+    ['Cache-Control', 'no-store'],
+  ]);
 }
 
 /** The key of an Idempotency-Key header (undefined: none) with the fingerprint of its request; wrapped, undefined when there is none. */

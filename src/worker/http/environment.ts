@@ -14,14 +14,20 @@ export function checkBound(key: ServingKey, environment: string): Refusal | unde
   return refuse('ENVIRONMENT_FORBIDDEN', `This key is bound to ${boundsOf(key)}.`);
 }
 
+/** The one environment of the key; prod for an unbound one; undefined for one bound to several. */
+export function defaultEnvironment(key: ServingKey): string | undefined {
+  if (key.environments === undefined) return DEFAULT_ENVIRONMENT;
+  if (key.environments.size === 1) for (const only of key.environments) return only;
+  return undefined;
+}
+
 /** The environment, wrapped. `named`: what the request says, undefined when nothing. */
 export function resolveEnvironment(
   key: ServingKey,
   named: string | undefined,
 ): { readonly environment: string } | Refusal {
-  if (named !== undefined) return { environment: named };
-  if (key.environments === undefined) return { environment: DEFAULT_ENVIRONMENT };
-  if (key.environments.size === 1) for (const only of key.environments) return { environment: only };
+  const environment = named ?? defaultEnvironment(key);
+  if (environment !== undefined) return { environment };
   return refuse('ENVIRONMENT_REQUIRED', `This key is bound to ${boundsOf(key)}; name one as environment.`);
 }
 

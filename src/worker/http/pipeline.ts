@@ -2,8 +2,9 @@
 // environment in the query, 413, 415, 400, 403 environment in the body, 409 for min_revision; then the route itself.
 // The hot path takes its own way through this and comes here with whatever it would not serve at once.
 
-import { NO_ROUTE, type Route, type RouteScope } from '../../api/routes.ts';
+import { NO_ROUTE, type Route } from '../../api/routes.ts';
 import { findIssues } from '../../api/validate.ts';
+import { RANK } from '../../core/scopes.ts';
 import { limits } from '../../limits.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
 import { revisionOf } from '../change-tag.ts';
@@ -35,7 +36,6 @@ import { copyRequest, declaredBytes, type RawRequest } from './request.ts';
 import { findRoute, type Match } from './router.ts';
 import { checkUpload, takeUpload } from './upload-body.ts';
 
-const RANK: Readonly<Record<RouteScope, number>> = { evaluate: 1, read: 2, write: 3, admin: 4 };
 /** Evaluations: their bodies are checked by hand, and their replies do not show the limit. */
 const HAND_READ: ReadonlySet<Route['group']> = new Set(['evaluation', 'ofrep']);
 const NAMED_IN_BODY: ReadonlySet<Route['environment']> = new Set(['body', 'header']);

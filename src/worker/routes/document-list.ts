@@ -4,8 +4,8 @@ import type { Call, Responder } from '../http/call.ts';
 import { invalid, isRefusal, type Refusal } from '../http/refusal.ts';
 import { jsonReply } from '../http/reply.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
 import { findEnvironment } from './lookup.ts';
+import { decodeCursor, encodeCursor, pageLimit, refuseCursor } from './page.ts';
 
 /** What both lists need to know of a document. */
 interface Listed {
@@ -27,7 +27,7 @@ export function listDocuments<T extends Listed>(call: Call, list: DocumentList<T
   const { values } = call.query;
   const cursor = values.get('cursor');
   const after = cursor === undefined ? undefined : decodeCursor(cursor, 2);
-  if (cursor !== undefined && after === undefined) return invalid('cursor', 'is not a next_cursor of this list');
+  if (cursor !== undefined && after === undefined) return refuseCursor();
   for (const name of list.searches) {
     if ((values.get(name)?.length ?? 0) > limits.searchCharsMax)
       return invalid(name, `must be at most ${limits.searchCharsMax} characters`);
@@ -63,7 +63,7 @@ function collectPage<T extends Listed>(
   list: DocumentList<T>,
   after: readonly string[],
 ): { documents: string[]; next: readonly string[] | undefined } {
-  const limit = Number(call.query.values.get('limit') ?? limits.listPageMax);
+  const limit = pageLimit(call);
   const search = call.query.values.get('q')?.toLowerCase();
   const documents: string[] = [];
   const [afterEnvironment = '', afterId = ''] = after;

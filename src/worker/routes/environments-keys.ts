@@ -1,13 +1,11 @@
 // Environments and keys.
 import type { Grantor } from '../../ipc/messages.ts';
-import { limits } from '../../limits.ts';
 import type { Call, KeyedHandlers } from '../http/call.ts';
 import { checkBound } from '../http/environment.ts';
-import { invalid } from '../http/refusal.ts';
 import { jsonReply } from '../http/reply.ts';
 import type { RunCommand } from './commands.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
 import { visibleEnvironments } from './document-list.ts';
+import { decodeCursor, encodeCursor, pageLimit, refuseCursor } from './page.ts';
 
 export function createEnvironmentHandlers(
   run: RunCommand,
@@ -16,7 +14,7 @@ export function createEnvironmentHandlers(
     listEnvironments: (call) => {
       const cursor = call.query.values.get('cursor');
       const after = cursor === undefined ? [''] : decodeCursor(cursor, 1);
-      if (after === undefined) return invalid('cursor', 'is not a next_cursor of this list');
+      if (after === undefined) return refuseCursor();
       const limit = pageLimit(call);
       return (snapshot) => {
         const rest = visibleEnvironments(call.key, snapshot).filter(
@@ -60,8 +58,4 @@ function grantorOf({ key }: Call): Grantor {
     environments: key.environments === undefined ? undefined : [...key.environments],
     tags: key.tags === undefined ? undefined : [...key.tags],
   };
-}
-
-function pageLimit(call: Call): number {
-  return Number(call.query.values.get('limit') ?? limits.listPageMax);
 }

@@ -6,16 +6,15 @@ import { evaluate } from '../../core/evaluate.ts';
 import type { JsonObject } from '../../core/model.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
 import type { HttpDeps } from '../http/deps.ts';
+import { defaultEnvironment } from '../http/environment.ts';
 import type { Pipeline } from '../http/pipeline.ts';
 import { QueryScan } from '../http/query-scan.ts';
 import { readRequestId, readTraceparent } from '../http/request.ts';
 import { ADMITTED } from '../limiter.ts';
-import type { ServingKey, ServingSnapshot } from '../serving.ts';
+import type { ServingSnapshot } from '../serving.ts';
 import { type Exchange, type Handler, type Head, makeHead } from '../transport/transport.ts';
 import { isVisible } from './lookup.ts';
 import { outcomeReply } from './outcome-reply.ts';
-
-const DEFAULT_ENVIRONMENT = 'prod';
 
 /** What the evaluation of one user reads; the one object serves all requests in turn. */
 interface MutableContext extends EvaluationContext {
@@ -68,7 +67,8 @@ export function createEvaluateGet(deps: {
     const verdict = limiter.tryTake(key, nowMs);
     if (verdict !== ADMITTED || !scan.read(exchange.query())) return pipeline(exchange, { key, verdict });
 
-    const environment = snapshot.environments.get(scan.environment === '' ? defaultEnvironment(key) : scan.environment);
+    const named = scan.environment === '' ? defaultEnvironment(key) : scan.environment;
+    const environment = named === undefined ? undefined : snapshot.environments.get(named);
     if (environment === undefined) return pipeline(exchange, { key, verdict });
     if (key.environments !== undefined && !key.environments.has(environment.environment))
       return pipeline(exchange, { key, verdict });
@@ -106,13 +106,6 @@ function isUnusual(exchange: Exchange, corsEnabled: boolean): boolean {
     exchange.header('transfer-encoding') !== '' ||
     (corsEnabled && exchange.header('origin') !== '')
   );
-}
-
-/** The one environment of the key; prod for an unbound one; none for one bound to several. */
-function defaultEnvironment(key: ServingKey): string {
-  if (key.environments === undefined) return DEFAULT_ENVIRONMENT;
-  if (key.environments.size === 1) for (const only of key.environments) return only;
-  return '';
 }
 
 function headOf(revision: number, staleSeconds: number, corsEnabled: boolean): Head {

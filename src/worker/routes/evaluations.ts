@@ -1,21 +1,20 @@
 // Evaluations by the ordered way: by POST, batches, and whatever the hot path hands over.
 import type { CompiledFlag, EvaluationContext, EvaluationScope, HashUser, Outcome } from '../../core/compiled.ts';
 import { type Allowance, evaluate } from '../../core/evaluate.ts';
-import { kindOf } from '../../core/issues.ts';
 import type { Issue, JsonObject } from '../../core/model.ts';
+import { asFields, type Fields, own } from '../../core/reading.ts';
 import { limits } from '../../limits.ts';
 import { checkAttributes } from '../http/attributes.ts';
 import type { Call, KeyedHandlers, Responder } from '../http/call.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { invalid, isRefusal, type Refusal, refuseIssues } from '../http/refusal.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
+import { checkUserId } from '../http/user-id.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
 import { isSpent, startAllowance } from './allowance.ts';
 import { createExplainer, type Explainer, isExplained } from './explainer.ts';
 import { findEnvironment, findFlagToEvaluate, isVisible } from './lookup.ts';
 import { isoTime, jsonString, outcomeReply } from './outcome-reply.ts';
-
-type Fields = Readonly<Record<string, unknown>>;
 
 export function createEvaluationHandlers(
   hash: HashUser,
@@ -38,7 +37,7 @@ export function createEvaluationHandlers(
   return {
     evaluateFlag: (call) => {
       const userId = call.query.values.get('user_id');
-      const issue = checkUserId(userId, 'user_id');
+      const issue = requireUserId(userId, 'user_id');
       return issue === undefined
         ? respond(call, { userId: userId ?? '', attributes: call.query.attributes })
         : refuseIssues([issue]);
@@ -158,11 +157,12 @@ interface Batch {
 }
 
 function readBatch(call: Call): Batch | Refusal {
-  const body = call.body;
-  if (!isFields(body)) return invalid('', 'must be an object');
+  const body = asFields(call.body);
+  if (body === undefined) return invalid('', 'must be an object');
   const unknown = unknownField(body, ['environment', 'contexts', 'flags'], '');
   if (unknown !== undefined) return refuseIssues([unknown]);
-  const { contexts, flags } = body;
+  const contexts = own(body, 'contexts');
+  const flags = own(body, 'flags');
   if (!Array.isArray(contexts))
     return invalid('contexts', contexts === undefined ? 'is required: an array' : 'must be an array');
   if (contexts.length > limits.batchContextsMax)
@@ -189,13 +189,14 @@ function readContext(
   bodyBytes: number,
   known: readonly string[],
 ): EvaluationContext | Refusal {
-  if (!isFields(raw)) return invalid(path, 'must be an object');
-  const userId = Object.hasOwn(raw, 'user_id') ? raw['user_id'] : undefined;
-  const attributes = Object.hasOwn(raw, 'attributes') ? raw['attributes'] : undefined;
+  const fields = asFields(raw);
+  if (fields === undefined) return invalid(path, 'must be an object');
+  const userId = own(fields, 'user_id');
+  const attributes = own(fields, 'attributes');
   const prefix = path === '' ? '' : `${path}.`;
   const issue =
-    unknownField(raw, known, prefix) ??
-    checkUserId(userId, `${prefix}user_id`) ??
+    unknownField(fields, known, prefix) ??
+    requireUserId(userId, `${prefix}user_id`) ??
     checkAttributes(attributes, `${prefix}attributes`, bodyBytes);
   return issue === undefined
     ? { userId: userId as string, attributes: attributes as JsonObject | undefined }
@@ -217,19 +218,10 @@ function whereElse(name: string, known: readonly string[]): string {
   return IN_QUERY.includes(name) ? `send it in the query: ?${name}=` : `there are ${known.join(', ')}`;
 }
 
-function checkUserId(userId: unknown, path: string): Issue | undefined {
+function requireUserId(userId: unknown, path: string): Issue | undefined {
   if (userId === undefined) return { path, message: 'is required: a string' };
-  if (typeof userId !== 'string') return { path, message: `must be a string, not ${kindOf(userId)}` };
   if (userId === '') return { path, message: 'must not be empty' };
-  // A UTF-16 unit is at most three bytes.
-  if (userId.length * 3 > limits.userIdBytesMax && Buffer.byteLength(userId) > limits.userIdBytesMax) {
-    return { path, message: `must be at most ${limits.userIdBytesMax} bytes of UTF-8` };
-  }
-  return undefined;
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return checkUserId(userId, path);
 }
 
 function isStrings(value: unknown): value is string[] {

@@ -2,9 +2,9 @@
 import type { CompiledFlag } from '../../core/compiled.ts';
 import { createFlag } from '../../core/parse.ts';
 import type { Call, KeyedHandlers } from '../http/call.ts';
-import { matchesNone } from '../http/conditions.ts';
+import { notModified } from '../http/conditions.ts';
 import { isRefusal, refuseIssues } from '../http/refusal.ts';
-import { emptyReply, jsonReply } from '../http/reply.ts';
+import { jsonReply } from '../http/reply.ts';
 import type { RunCommand } from './commands.ts';
 import { type DocumentList, listDocuments } from './document-list.ts';
 import { findEnvironment, findFlag, isVisible } from './lookup.ts';
@@ -28,8 +28,7 @@ export function createFlagHandlers(run: RunCommand): FlagHandlers {
       const flag = findFlag(environment, call.parameters[0] ?? '', call.key);
       if (isRefusal(flag)) return flag;
       const tag = `"${flag.version}"`;
-      if (matchesNone(call.request.headers.get('if-none-match') ?? '', tag)) return emptyReply(304, [['ETag', tag]]);
-      return jsonReply(200, flag.json, [['ETag', tag]]);
+      return notModified(call.request, tag) ?? jsonReply(200, flag.json, [['ETag', tag]]);
     },
     createFlag: (call) => {
       // Judged here too: what is malformed is told before the environment in a body, and with the primary away.

@@ -1,17 +1,18 @@
 // OpenFeature Remote Evaluation Protocol: one flag, and all of them with an ETag and the address of an event stream.
 import type { CompiledFlag, EvaluationContext, HashUser, Outcome } from '../../core/compiled.ts';
 import { evaluate } from '../../core/evaluate.ts';
-import { kindOf } from '../../core/issues.ts';
-import type { Issue, Json, JsonObject } from '../../core/model.ts';
+import type { Issue, JsonObject } from '../../core/model.ts';
+import { asFields, own } from '../../core/reading.ts';
 import { limits } from '../../limits.ts';
 import { changeTag } from '../change-tag.ts';
 import { checkAttributes } from '../http/attributes.ts';
 import type { Call, KeyedHandlers } from '../http/call.ts';
-import { matchesNone } from '../http/conditions.ts';
+import { notModified } from '../http/conditions.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { withOfrepCode } from '../http/ofrep-failure.ts';
 import { invalid, isRefusal, type Refusal, refuse, refuseIssues } from '../http/refusal.ts';
-import { emptyReply, jsonReply } from '../http/reply.ts';
+import { jsonReply } from '../http/reply.ts';
+import { checkUserId } from '../http/user-id.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
 import { makeStreamToken, tokenWindow } from '../stream-token.ts';
 import { findEnvironment, findFlagToEvaluate } from './lookup.ts';
@@ -53,12 +54,12 @@ export function createOfrepHandlers(
         const address = streamAddress(snapshot, environment, call.key, nowMs);
         const window = address === undefined ? undefined : tokenWindow(nowMs);
         const tag = bulkTag(snapshot, environment, call.key, context, window);
-        const headers = [['ETag', tag]] as const;
-        if (matchesNone(call.request.headers.get('if-none-match') ?? '', tag)) return emptyReply(304, headers);
+        const unchanged = notModified(call.request, tag);
+        if (unchanged !== undefined) return unchanged;
         const failureOf = (outcome: Outcome, why: Unanswered): string => failureItem(environment, outcome, why);
         const flags = flagsJson(environment, call.key, context, hash, failureOf);
         if (flags === undefined) return withOfrepCode(invalid('context', TOO_MUCH_WORK), 'INVALID_CONTEXT');
-        return jsonReply(200, `{"flags":${flags},${membersBeside(environment, address)}}`, headers);
+        return jsonReply(200, `{"flags":${flags},${membersBeside(environment, address)}}`, [['ETag', tag]]);
       };
     },
   };
@@ -68,28 +69,25 @@ const TOO_MUCH_WORK = `makes more work than ${limits.requestConditionsMax} simpl
 
 /** `context.targetingKey` is the user_id, and all else in it are attributes; neither has to be there. */
 function readContext(call: Call): EvaluationContext | Refusal {
-  const { body } = call;
-  if (!isObject(body)) return withOfrepCode(invalid('', 'the body must be an object'), 'PARSE_ERROR');
-  const context = Object.hasOwn(body, 'context') ? body['context'] : {};
-  if (!isObject(context)) return withOfrepCode(invalid('context', 'must be an object'), 'INVALID_CONTEXT');
+  const body = asFields(call.body);
+  if (body === undefined) return withOfrepCode(invalid('', 'the body must be an object'), 'PARSE_ERROR');
+  const sent = own(body, 'context');
+  const context = sent === undefined ? {} : asFields(sent);
+  if (context === undefined) return withOfrepCode(invalid('context', 'must be an object'), 'INVALID_CONTEXT');
   // Before they are copied, which would take as long as parsing the largest body.
   if (Object.keys(context).length > limits.attributesMax + 1)
     return refuseContext(checkAttributes(context, 'context', call.bodyBytes) as Issue);
   // An attribute named user_id is never read: conditions ask the targeting key for it, and without one it is missing.
   const { targetingKey = '', ...attributes } = context;
-  const issue = checkTargetingKey(targetingKey) ?? checkAttributes(attributes, 'context', call.bodyBytes);
-  return issue === undefined ? { userId: targetingKey as string, attributes } : refuseContext(issue);
+  const issue =
+    checkUserId(targetingKey, 'context.targetingKey') ?? checkAttributes(attributes, 'context', call.bodyBytes);
+  return issue === undefined
+    ? { userId: targetingKey as string, attributes: attributes as JsonObject }
+    : refuseContext(issue);
 }
 
 function refuseContext(issue: Issue): Refusal {
   return withOfrepCode(refuseIssues([issue]), 'INVALID_CONTEXT');
-}
-
-function checkTargetingKey(key: Json): Issue | undefined {
-  if (typeof key !== 'string') return { path: 'context.targetingKey', message: `must be a string, not ${kindOf(key)}` };
-  if (key.length * 3 > limits.userIdBytesMax && Buffer.byteLength(key) > limits.userIdBytesMax)
-    return { path: 'context.targetingKey', message: `must be at most ${limits.userIdBytesMax} bytes of UTF-8` };
-  return undefined;
 }
 
 function detailsOf(flag: CompiledFlag, why: Unanswered): string {
@@ -129,8 +127,4 @@ function streamAddress(
   const grant = { keyId: key.keyId, environment: environment.environment };
   const token = makeStreamToken(grant, snapshot.streamSecret, nowMs);
   return token === undefined ? undefined : `/ofrep/v1/stream?token=${token}&since=${changeTag(snapshot, environment)}`;
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,15 +1,15 @@
 // What the service has noticed.
 import type { UnknownFlag } from '../../ipc/messages.ts';
 import { limits } from '../../limits.ts';
-import type { Call, KeyedHandlers } from '../http/call.ts';
+import type { KeyedHandlers } from '../http/call.ts';
 import type { HttpDeps } from '../http/deps.ts';
-import { invalid, isRefusal, refuse } from '../http/refusal.ts';
+import { isRefusal, refuse } from '../http/refusal.ts';
 import { jsonReply } from '../http/reply.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
 import { createNameFinder, type NameFinder } from './closest-name.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
 import { environmentsOf } from './document-list.ts';
 import { isVisible } from './lookup.ts';
+import { decodeCursor, encodeCursor, pageLimit, refuseCursor } from './page.ts';
 
 export function createReportHandlers(
   link: Pick<HttpDeps['link'], 'unknownFlags'>,
@@ -17,7 +17,7 @@ export function createReportHandlers(
   return {
     reportUnknown: (call) => {
       const after = readCursor(call.query.values.get('cursor'));
-      if (after === 'malformed') return invalid('cursor', 'is not a next_cursor of this list');
+      if (after === 'malformed') return refuseCursor();
       return async (snapshot) => {
         const environments = environmentsOf(call, snapshot);
         if (isRefusal(environments)) return environments;
@@ -87,8 +87,4 @@ function withSuggestions(
 
 function timeOf(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-function pageLimit(call: Call): number {
-  return Number(call.query.values.get('limit') ?? limits.listPageMax);
 }

@@ -3,9 +3,9 @@ import type { CompiledSegment } from '../../core/compiled.ts';
 import { createSegment } from '../../core/parse-segment.ts';
 import type { IfMatch, SegmentList } from '../../ipc/messages.ts';
 import type { Call, KeyedHandlers } from '../http/call.ts';
-import { matchesNone } from '../http/conditions.ts';
+import { notModified } from '../http/conditions.ts';
 import { isRefusal, type Refusal, refuseIssues } from '../http/refusal.ts';
-import { emptyReply, jsonReply, type Reply } from '../http/reply.ts';
+import { jsonReply, type Reply } from '../http/reply.ts';
 import type { ServingSnapshot } from '../serving.ts';
 import type { RunCommand } from './commands.ts';
 import { type DocumentList, listDocuments } from './document-list.ts';
@@ -87,8 +87,7 @@ function readSegment(
   const segment = findSegment(environment, call.parameters[0] ?? '');
   if (isRefusal(segment)) return segment;
   const tag = `"${segment.version}"`;
-  if (matchesNone(call.request.headers.get('if-none-match') ?? '', tag)) return emptyReply(304, [['ETag', tag]]);
-  return { segment, tag };
+  return notModified(call.request, tag) ?? { segment, tag };
 }
 
 function listOf(call: Call): SegmentList {

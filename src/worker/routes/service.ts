@@ -1,11 +1,10 @@
 // The routes at the root: how the worker is, what build it is, what it counts.
+import { RANK } from '../../core/scopes.ts';
 import type { OpenHandlers } from '../http/call.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { refuse } from '../http/refusal.ts';
 import { emptyReply, jsonReply } from '../http/reply.ts';
 import type { ServingKey } from '../serving.ts';
-
-const RANK_READ = 2;
 
 export interface ServiceState {
   /** Set when the worker is told to go: /readyz says no from then on. */
@@ -80,7 +79,7 @@ export function createServiceHandlers(
 const RETRY = [['Retry-After', '1']] as const;
 
 function mayRead(key: ServingKey | undefined): boolean {
-  return key !== undefined && key.rank >= RANK_READ;
+  return key !== undefined && key.rank >= RANK.read;
 }
 
 /** Without a key nobody learns what flags there are. */

@@ -51,6 +51,40 @@ test('every route says what it refuses', async (t) => {
   }
 });
 
+test('whatever is answered from the snapshot can be held to a revision, in the query and by header', async (t) => {
+  for (const route of routes.filter(({ snapshot }) => snapshot)) {
+    t.ok(
+      route.query.some(({ name }) => name === 'min_revision'),
+      route.operationId,
+    );
+    t.ok(route.problems.includes('REVISION_NOT_REACHED'), route.operationId);
+  }
+});
+
+test('a write says that it may close a circle, or that others may need what it takes away', async (t) => {
+  const refusing = (code: 'CYCLE' | 'IN_USE'): string[] =>
+    routes.filter(({ problems }) => problems.includes(code)).map(({ operationId }) => operationId);
+  t.same(refusing('CYCLE').sort(), [
+    'createSegment',
+    'patchFlag',
+    'patchSegment',
+    'replaceFlag',
+    'replaceSegment',
+    'restoreFlag',
+    'restoreSegment',
+  ]);
+  t.same(refusing('IN_USE').sort(), ['archiveFlag', 'archiveSegment', 'patchFlag', 'replaceFlag']);
+});
+
+test('attributes in a query are documented under the names that they are sent with', async (t) => {
+  const parameters = at('/paths/~1api~1v1~1flags~1{flag_id}~1evaluate/get/parameters') as {
+    readonly name: string;
+    readonly example?: object;
+  }[];
+  const { example } = parameters.find(({ name }) => name === 'attr') ?? {};
+  t.same(Object.keys(example ?? {}), ['attr.country'], 'exploded, it becomes attr.country=PL');
+});
+
 test('the examples of the requests have their schema', async (t) => {
   const requests = { ...schemas, ...segmentSchemas };
   for (const name of [

@@ -1,18 +1,19 @@
 import { test } from 'tap';
 import { compileSegment, quarantineSegment, readSegmentItem } from '../../../src/core/compile-segment.ts';
+import { EMPTY_LIST } from '../../../src/core/id-list.ts';
 import { packIds } from '../../../src/core/pack-ids.ts';
 import { openPackedIds } from '../../../src/core/packed-ids.ts';
 import {
   createSegment,
   memberProblem,
   patchSegment,
-  renderSegment,
   replaceSegment,
   sameSegment,
 } from '../../../src/core/parse-segment.ts';
 import type { SegmentDefinition, SegmentDocument } from '../../../src/core/segment.ts';
+import { renderSegment } from '../../../src/core/segment-document.ts';
 import { hashUser } from '../../../src/kernel/murmur3.ts';
-import { EMPTY_LIST, segmentDocument } from '../../support/segments.ts';
+import { segmentDocument } from '../../support/segments.ts';
 import { refusal, unwrap } from './support.ts';
 
 const when = { attribute: 'country', op: 'in', values: ['PL'] } as const;

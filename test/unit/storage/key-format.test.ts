@@ -1,5 +1,5 @@
 import { test } from 'tap';
-import { generateKey, generateKeyId, hashKey, parseKey, rankOf } from '../../../src/storage/key-format.ts';
+import { generateKey, generateKeyId, hashKey, parseKey } from '../../../src/storage/key-format.ts';
 
 test('a key names its highest scope and carries 256 bits and a CRC', async (t) => {
   const key = generateKey('write');
@@ -38,8 +38,4 @@ test('the hash is lower-case hex SHA-256', async (t) => {
 test('key ids sort by the time they were made', async (t) => {
   const ids = [1, 1_700_000_000_000, 1_700_000_000_001, 4_000_000_000_000].map((ms) => generateKeyId(ms));
   t.same([...ids].sort(), ids);
-});
-
-test('scopes rank from evaluate to admin', async (t) => {
-  t.same([[], ['evaluate'], ['read', 'evaluate'], ['write'], ['evaluate', 'admin']].map(rankOf), [0, 1, 2, 3, 4]);
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Test, test } from 'tap';
 import { evaluate } from '../../../src/core/evaluate.ts';
+import { EMPTY_LIST } from '../../../src/core/id-list.ts';
 import type { ToPrimary } from '../../../src/ipc/messages.ts';
 import { hashUser } from '../../../src/kernel/murmur3.ts';
 import { createReadBlob } from '../../../src/snapshot/blob-file.ts';
@@ -10,7 +11,7 @@ import { createHashBytes } from '../../../src/snapshot/checksum.ts';
 import { encodeDelta, encodeSnapshot } from '../../../src/snapshot/encoding.ts';
 import type { SnapshotContent } from '../../../src/snapshot/item.ts';
 import { createHolder } from '../../../src/worker/holder.ts';
-import { blobOf, EMPTY_LIST, listOf, putBlob, segmentItem } from '../../support/segments.ts';
+import { blobOf, listOf, putBlob, segmentItem } from '../../support/segments.ts';
 import { contentOf, deltaBetween, EPOCH, environmentItem, flagItem } from '../../support/snapshot.ts';
 
 const hash = await createHashBytes();

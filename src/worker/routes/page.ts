@@ -1,5 +1,17 @@
-// Where a page of a list ended. Opaque to clients, so that what it holds may change.
+// The pages of a list: how long they are, and where one ended. A cursor is opaque to clients, so that what it holds may
+// change.
 import { limits } from '../../limits.ts';
+import type { Call } from '../http/call.ts';
+import { invalid, type Refusal } from '../http/refusal.ts';
+
+/** How many items a page has at most. */
+export function pageLimit({ query }: Call): number {
+  return Number(query.values.get('limit') ?? limits.listPageMax);
+}
+
+export function refuseCursor(): Refusal {
+  return invalid('cursor', 'is not a next_cursor of this list');
+}
 
 /** The names that lead to the last item of a page, as one token. */
 export function encodeCursor(names: readonly string[]): string {
