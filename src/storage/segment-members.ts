@@ -22,7 +22,7 @@ import { limits } from '../limits.ts';
 import { holdBlobs, putBlob } from './blobs.ts';
 import type { Compaction } from './compaction.ts';
 import type { SegmentBlobs } from './segment-blobs.ts';
-import type { StoredSegment } from './segment-rows.ts';
+import { readListAt, type StoredSegment } from './segment-rows.ts';
 import type { Sql } from './sql.ts';
 import { refuseIssues, type Write } from './write.ts';
 
@@ -225,15 +225,17 @@ async function hasSameIds(blobs: SegmentBlobs, current: IdListRef, next: IdListR
   return (await blobs.fold(current, true)).adds?.ref.hash === hash;
 }
 
+/** As the transaction will see it: a row that cannot be read has the list of its version. */
 async function readList(
   sql: Sql,
   { environment, segmentId }: MemberCommand,
   list: SegmentList,
 ): Promise<IdListRef | undefined> {
   if (!isFlagId(segmentId)) return undefined;
-  const [row] = await sql.query<{ list: string }>(
-    `SELECT ${list} AS list FROM segments WHERE environment = $1 AND segment_id = $2 AND archived_at IS NULL`,
+  const [row] = await sql.query<{ list: string; version: string }>(
+    `SELECT ${list} AS list, version FROM segments WHERE environment = $1 AND segment_id = $2 AND archived_at IS NULL`,
     [environment, segmentId],
   );
-  return row === undefined ? undefined : parseIdList(row.list);
+  if (row === undefined) return undefined;
+  return parseIdList(row.list) ?? (await readListAt(sql, { environment, segmentId }, list, Number(row.version)));
 }
