@@ -7,6 +7,7 @@
 // CPU time is that of the process's main thread from /proc/PID/schedstat, in nanoseconds, before and after each request;
 // requests go one after another, so what is between is the handler, with a heartbeat now and then.
 import { readFileSync } from 'node:fs';
+import { limits } from '../src/limits.ts';
 import { ADMIN_KEY, flagWith, type Service, startService } from '../test/support/service.ts';
 
 interface Request {
@@ -59,18 +60,21 @@ async function prepare(running: Service): Promise<void> {
     enabled: true,
     rules: asks.map((when, i) => ({ rule_id: `rule-${i}`, when, serve: { variant: 'on' } })),
   });
+  await flagWith(running, { flag_id: 'written' });
 }
 
 function classes(): Readonly<Record<string, readonly Request[]>> {
   const long = (fill: string, bytes: number): string => fill.repeat(Math.ceil(bytes / fill.length)).slice(0, bytes);
-  const text64k = ['a', 'x', 'ab', 'needle-', 'ABC', '1.', '2001:', 'é', 'ſ', 'a\n'].map((fill) =>
-    long(fill, (60 * KIB) / 2),
+  // As many of each as the limit on attributes lets through, which counts the bytes of their JSON.
+  const largestTexts = ['a', 'x', 'ab', 'needle-', 'ABC', '1.', '2001:', 'é', 'ſ', 'a\n'].map((fill) =>
+    fill.repeat(Math.floor((limits.attributesBytesMax - 100) / (Buffer.byteLength(JSON.stringify(fill)) - 2))),
   );
   const deep = `${'{"a":'.repeat(1000)}1${'}'.repeat(1000)}`;
   const attributes = (count: number): object =>
     Object.fromEntries(Array.from({ length: count }, (_, i) => [`attribute-${i}`, `value-${i}`]));
   const rule = (when: object): string => JSON.stringify({ rules: [{ rule_id: 'r', when, serve: { variant: 'on' } }] });
-  const nested = (levels: number): object => (levels === 0 ? { all: [] } : { all: [nested(levels - 1)] });
+  // Each group is two levels of JSON.
+  const nested = (groups: number): object => (groups === 0 ? { all: [] } : { all: [nested(groups - 1)] });
   return {
     'write: 1 known-bad pattern each': patterns.map(({ pattern }) =>
       patch(rule({ attribute: 'text', op: 'matches', values: [pattern] })),
@@ -79,8 +83,8 @@ function classes(): Readonly<Record<string, readonly Request[]>> {
       10,
       patch(rule({ attribute: 'text', op: 'equals', values: [long('v', 1_000_000)] })),
     ),
-    'write: conditions 1,000 deep': repeat(10, patch(rule(nested(300)))),
-    'write: 10,000 values, 1,000 pairs of groups': repeat(
+    'write: conditions 1,000 deep': repeat(10, patch(rule(nested(500)))),
+    'write: 1,000 groups, every other one negated': repeat(
       5,
       patch(rule({ any: Array.from({ length: 1000 }, (_, i) => ({ all: [], negate: i % 2 === 0 })) })),
     ),
@@ -93,7 +97,7 @@ function classes(): Readonly<Record<string, readonly Request[]>> {
       path: EVALUATE,
       body: `{"user_id":"u","attributes":${deep}}`,
     }),
-    'POST: largest legal text, against every operator': text64k.flatMap((text) =>
+    'POST: largest legal text, against every operator': largestTexts.flatMap((text) =>
       repeat(10, evaluate({ user_id: 'u', attributes: { text, number: 'x' } })),
     ),
     'POST: array of 10,000 numbers, against every operator': repeat(
@@ -112,6 +116,10 @@ function classes(): Readonly<Record<string, readonly Request[]>> {
       method: 'GET',
       path: `${EVALUATE}?user_id=u&explain=true&attr.text=${long('a', 8 * KIB)}`,
     }),
+    'POST: explain of the flag, largest legal text': largestTexts.map((text) => ({
+      ...evaluate({ user_id: 'u', attributes: { text, number: 'x' } }),
+      path: `${EVALUATE}?explain=true`,
+    })),
     'OFREP: context of 10,000 attributes': repeat(20, {
       method: 'POST',
       path: `${OFREP}/every-operator`,
@@ -132,8 +140,9 @@ function classes(): Readonly<Record<string, readonly Request[]>> {
   };
 }
 
+/** Of another flag than the one that is evaluated: some of these succeed. */
 function patch(body: string): Request {
-  return { method: 'PATCH', path: `${FLAGS}/every-operator`, body };
+  return { method: 'PATCH', path: `${FLAGS}/written`, body };
 }
 
 function evaluate(body: object): Request {
@@ -177,7 +186,8 @@ async function send(running: Service, { method, path, body, type }: Request): Pr
       ...(body === undefined ? {} : { body }),
     });
     const text = await reply.text();
-    const code = /"(?:code|errorCode)":"([A-Z_]+)"/.exec(text)?.[1];
+    // Of an evaluation the reason: STATIC says that every rule was asked and none held.
+    const code = /"(?:code|errorCode|reason)":"([A-Z_]+)"/.exec(text)?.[1];
     return code === undefined ? String(reply.status) : `${reply.status} ${code}`;
   } catch {
     return 'closed';

@@ -65,7 +65,7 @@ export const documents: { readonly [Name in keyof typeof documentLimits]: Bound 
   conditionEvaluationsMax: document(
     'conditionEvaluationsMax',
     'conditions',
-    'Looked at in one evaluation, those of its prerequisites and segments included; past it the answer is QUARANTINED.',
+    'Looked at in one evaluation, those of its prerequisites and segments included; long texts and arrays count for several. Past it the answer is QUARANTINED.',
   ),
   segmentDepthMax: document('segmentDepthMax', 'segments', 'In a chain: a segment may name another in its condition.'),
   segmentEvaluationsMax: document(

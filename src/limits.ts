@@ -84,6 +84,11 @@ const evaluations = {
     'evaluations',
     'Contexts times flags in one POST /evaluate: about 10 MB of reply, and 80 to 150 ms of a worker on two busy cores.',
   ),
+  requestConditionsMax: bound(
+    2_000_000,
+    'conditions',
+    'Looked at for all answers of one request, long texts and arrays counted as in conditionEvaluationsMax: 20 to 300 ms of a worker. Past it 400.',
+  ),
   explainedEvaluationsMax: bound(
     200,
     'evaluations',

@@ -1,6 +1,7 @@
 // The shapes of what goes in and out, once: the same schemas check requests at the door and make the OpenAPI document.
 // For flags they hold names and basic types; what the parts mean together is core's, on the primary.
 import { z } from 'zod';
+import { OPERATORS } from '../core/model.ts';
 import { ENVIRONMENT_RULE, FLAG_ID_RULE, isEnvironmentName, isFlagId } from '../core/names.ts';
 import { percentageToEdge } from '../core/percentage.ts';
 import { SCOPES } from '../core/scopes.ts';
@@ -32,8 +33,7 @@ const weightedVariant = z.strictObject({ variant: z.string(), percentage });
 const target = z.strictObject({ variant: z.string(), user_ids: z.array(z.string()) });
 const prerequisite = z.strictObject({ flag_id: z.string(), variant: z.string() });
 export const when = z.looseObject({}).meta({
-  description:
-    'A condition {attribute, op, values, ignore_case?, negate?}, or {all: [...]}, {any: [...]}, {segment}; each takes negate.',
+  description: `A condition {attribute, op, values, ignore_case?, negate?}, or {all: [...]}, {any: [...]}, {segment}; each takes negate. Operators: ${OPERATORS.join(', ')}.`,
   examples: [{ all: [{ attribute: 'country', op: 'in', values: ['PL', 'CZ'] }] }],
 });
 const serve = z

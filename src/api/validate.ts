@@ -1,5 +1,5 @@
 // Checks a body against its schema and says what is wrong in our words: which field, and what would be right.
-import type { z } from 'zod';
+import { z } from 'zod';
 import { documentLimits } from '../core/document-limits.ts';
 import { at, kindOf } from '../core/issues.ts';
 import type { Issue } from '../core/model.ts';
@@ -8,14 +8,16 @@ import type { Issue } from '../core/model.ts';
 export function findIssues(schema: z.ZodType, body: unknown): Issue[] {
   const checked = schema.safeParse(body, { reportInput: true });
   if (checked.success) return [];
-  return checked.error.issues.flatMap(toIssues).slice(0, documentLimits.issuesMax);
+  return checked.error.issues.flatMap((issue) => toIssues(schema, issue)).slice(0, documentLimits.issuesMax);
 }
 
-function toIssues(issue: z.core.$ZodIssue): Issue[] {
+function toIssues(schema: z.ZodType, issue: z.core.$ZodIssue): Issue[] {
   let path = '';
   for (const step of issue.path) path = at(path, typeof step === 'number' ? step : String(step));
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ path: at(path, key), message: 'is not a field of this document; remove it' }));
+    const known = fieldsAt(schema, issue.path);
+    const message = known.length === 0 ? 'is not a known field' : `is not a known field; known are ${known.join(', ')}`;
+    return issue.keys.map((key) => ({ path: at(path, key), message }));
   }
   if (issue.code === 'invalid_type') {
     const wanted = TYPE_NAMES[issue.expected] ?? `a ${issue.expected}`;
@@ -28,6 +30,30 @@ function toIssues(issue: z.core.$ZodIssue): Issue[] {
     return [{ path, message: `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}` }];
   }
   return [{ path, message: issue.message }];
+}
+
+/** The fields that can be set of the object that `path` leads to; none when the schema does not say. */
+function fieldsAt(schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] {
+  let here: unknown = unwrapped(schema);
+  for (const step of path) {
+    if (here instanceof z.ZodArray) here = unwrapped(here.element);
+    else if (here instanceof z.ZodObject) here = unwrapped(here.shape[String(step)]);
+    else return [];
+  }
+  if (!(here instanceof z.ZodObject)) return [];
+  return Object.entries(here.shape).flatMap(([name, field]) => (isReadOnly(field) ? [] : [name]));
+}
+
+function isReadOnly(field: unknown): boolean {
+  return field instanceof z.ZodType && field.meta()?.['readOnly'] === true;
+}
+
+function unwrapped(schema: unknown): unknown {
+  let here = schema;
+  while (here instanceof z.ZodOptional || here instanceof z.ZodNullable || here instanceof z.ZodDefault) {
+    here = here.unwrap();
+  }
+  return here;
 }
 
 const TYPE_NAMES: Readonly<Record<string, string>> = {

@@ -47,9 +47,13 @@ function compileComparison(op: Operator, values: Values, ignoreCase: boolean): C
     case 'matches':
       return { kind: CONDITION.isFound, tables: texts.map((pattern) => patternTable(pattern, ignoreCase)) };
     case 'starts_with':
-      return { kind: CONDITION.startsWith, affixes: compileAffixes(texts, 'start', ignoreCase) };
+      return {
+        kind: CONDITION.startsWith,
+        affixes: compileAffixes(texts, 'start', ignoreCase),
+        charsMax: longest(texts),
+      };
     case 'ends_with':
-      return { kind: CONDITION.endsWith, affixes: compileAffixes(texts, 'end', ignoreCase) };
+      return { kind: CONDITION.endsWith, affixes: compileAffixes(texts, 'end', ignoreCase), charsMax: longest(texts) };
     case 'eq':
       return { kind: CONDITION.numberIs, values: new Set(values) };
     // Any of several bounds: the widest one.
@@ -85,8 +89,12 @@ function oneOfFolded(values: Values): Comparison {
   return {
     kind: CONDITION.isOneOfFolded,
     values: new Set(folded),
-    charsMax: greatest(folded.map((value) => (typeof value === 'string' ? value.length : 0))),
+    charsMax: longest(folded),
   };
+}
+
+function longest(values: Values): number {
+  return greatest(values.map((value) => (typeof value === 'string' ? value.length : 0)));
 }
 
 function patternTable(pattern: string, ignoreCase: boolean): TextTable {

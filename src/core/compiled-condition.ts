@@ -47,7 +47,7 @@ export interface CompiledCondition {
   readonly ignoreCase: boolean;
   /** isOneOf, isOneOfFolded (texts folded), numberIs, versionIs (without their builds). */
   readonly values: ReadonlySet<string | number | boolean>;
-  /** isOneOfFolded: a longer text is none of the values. */
+  /** isOneOfFolded, startsWith, endsWith: characters of the longest value. */
   readonly charsMax: number;
   /** startsWith and endsWith, as compileAffixes sorted them. */
   readonly affixes: readonly string[];

@@ -1,5 +1,6 @@
 // What flags and segments need of each other, and what is wrong with that: circles, chains that are too long, sums that
-// are too large. The counting is the evaluator's own (evaluate.ts, holds.ts), so that what passes here is always answered.
+// are too large. Flags and segments are counted as the evaluator counts them (evaluate.ts, holds.ts). The conditions that
+// one evaluation looks at are not: how many depends on the context, and the evaluator's own bound answers for them.
 import { documentLimits } from './document-limits.ts';
 import { at } from './issues.ts';
 import type { ConditionNode, FlagDefinition } from './model.ts';

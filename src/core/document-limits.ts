@@ -44,7 +44,8 @@ export const documentLimits = Object.freeze({
   prerequisiteEvaluationsMax: 256,
   /**
    * Conditions, groups and segments that one evaluation looks at, those of prerequisites and segments included. A segment
-   * may name thousands and so may each of them: without an end here five rows could keep a worker busy for years.
+   * may name thousands and so may each of them: without an end here five rows could keep a worker busy for years. A long
+   * text or array counts for as many conditions as its comparison takes (core/condition-steps.ts).
    */
   conditionEvaluationsMax: 100_000,
   /** Segments in a chain: a segment's condition may name another segment. */

@@ -12,12 +12,21 @@ import type {
   Observer,
   Outcome,
 } from './compiled.ts';
+import { CHARS_PER_STEP_LOG2, STEPS_PER_NODE } from './condition-steps.ts';
 import { documentLimits } from './document-limits.ts';
 import { type Guard, holds } from './holds.ts';
 import type { Prerequisite } from './model.ts';
 
 // Evaluations are synchronous and none begins inside another, so that one guard serves them all.
-const guard: Guard = { flagsLeft: 0, conditionsLeft: 0, broken: false, endless: false };
+const guard: Guard = { flagsLeft: 0, stepsLeft: 0, broken: false, endless: false };
+
+/** Of one evaluation: what so many simple conditions take. */
+export const EVALUATION_STEPS_MAX = documentLimits.conditionEvaluationsMax * STEPS_PER_NODE;
+
+/** What a request may take for all of its evaluations. Below 1 it is spent, and the last answer is not to be given. */
+export interface Allowance {
+  stepsLeft: number;
+}
 
 /**
  * The flag's answer for this context, in the order of the contract: disabled, prerequisites, targets, rules, rollout.
@@ -25,6 +34,7 @@ const guard: Guard = { flagsLeft: 0, conditionsLeft: 0, broken: false, endless: 
  * `disabled` outcome, one that depends on what is missing or goes round in a circle by its `unsound` one.
  * @param scope the flag's environment in the snapshot that the flag is from
  * @param observer is told what is looked at; left out, nothing is recorded
+ * @param allowance what the evaluation takes is taken from it; left out, only its own end bounds it
  */
 export function evaluate(
   flag: CompiledFlag,
@@ -32,12 +42,15 @@ export function evaluate(
   scope: EvaluationScope,
   hash: HashUser,
   observer?: Observer,
+  allowance?: Allowance,
 ): Outcome {
+  const stepsMax = allowance === undefined ? EVALUATION_STEPS_MAX : Math.min(EVALUATION_STEPS_MAX, allowance.stepsLeft);
   guard.flagsLeft = documentLimits.prerequisiteEvaluationsMax;
-  guard.conditionsLeft = documentLimits.conditionEvaluationsMax;
+  guard.stepsLeft = stepsMax;
   guard.broken = false;
   guard.endless = false;
   const outcome = decide(flag, context, scope, hash, 0, observer);
+  if (allowance !== undefined) allowance.stepsLeft -= stepsMax - guard.stepsLeft;
   return guard.broken || guard.endless ? flag.unsound : outcome;
 }
 
@@ -87,7 +100,7 @@ function isMet(
   const flag = scope.flags.get(prerequisite.flag_id);
   let served: Outcome | undefined;
   if (flag !== undefined) {
-    if (depth >= documentLimits.prerequisiteDepthMax || guard.flagsLeft === 0) {
+    if (depth >= documentLimits.prerequisiteDepthMax || guard.flagsLeft === 0 || guard.stepsLeft <= 0) {
       guard.endless = true;
       return false;
     }
@@ -110,6 +123,8 @@ export function serve(flag: CompiledFlag, choice: CompiledServe, context: Evalua
   if (choice.fixed !== undefined) return choice.fixed;
   const key = bucketKey(flag, context);
   if (key === undefined) return flag.bucketKeyMissing;
+  // A long user_id takes longer to hash than the rules to try, and each prerequisite hashes it again.
+  guard.stepsLeft -= key.length >> CHARS_PER_STEP_LOG2;
   return outcomeAt(choice.split as CompiledSplit, bucketOf(hash(key, flag.hashSuffix)));
 }
 

@@ -4,7 +4,8 @@
 import { attributeOf } from './attribute.ts';
 import type { EvaluationContext, Membership, Observer, Outcome } from './compiled.ts';
 import type { CompiledCondition } from './compiled-condition.ts';
-import type { Json } from './model.ts';
+import { comparisonSteps, STEPS_PER_NODE } from './condition-steps.ts';
+import type { Allowance } from './evaluate.ts';
 
 /** Shared by all explanations of one request. */
 export interface ExplainBudget {
@@ -12,6 +13,8 @@ export interface ExplainBudget {
   workLeft: number;
   /** Rules and conditions that traces may still show. */
   nodesLeft: number;
+  /** For the answers themselves, and for those that flips are tried by. */
+  readonly allowance: Allowance;
 }
 
 /** What one explanation may take. src/limits.ts shows these to the world with the others. */
@@ -30,11 +33,15 @@ export const explainLimits = Object.freeze({
   flipChangesMax: 4,
 });
 
-/** For one request that explains one answer, or several: later ones are explained with what the first ones left. */
-export function startExplainBudget(): ExplainBudget {
+/**
+ * For one request that explains one answer, or several: later ones are explained with what the first ones left.
+ * @param allowance of the request's evaluations
+ */
+export function startExplainBudget(allowance: Allowance): ExplainBudget {
   return {
     workLeft: explainLimits.explainSharesMax * explainLimits.explainWorkUnitsMax,
     nodesLeft: explainLimits.explainSharesMax * explainLimits.traceConditionsMax,
+    allowance,
   };
 }
 
@@ -44,6 +51,8 @@ export interface Work {
   take(units: number): boolean;
   /** Whether something was left undone. */
   isSpent(): boolean;
+  /** To be given to an evaluation too, and what does stop it. */
+  readonly allowance: Allowance;
   /** To be given to an evaluation: takes what it costs, though it cannot stop it. */
   readonly observer: (context: EvaluationContext) => Observer;
 }
@@ -61,6 +70,7 @@ export function startWork(budget: ExplainBudget): Work {
   return {
     take,
     isSpent: () => spent,
+    allowance: budget.allowance,
     observer: (context) => ({
       prerequisite: ignore,
       target: ignore,
@@ -73,27 +83,9 @@ export function startWork(budget: ExplainBudget): Work {
 
 function ignore(_first: unknown, _second?: string | boolean | Membership, _served?: Outcome, _met?: boolean): void {}
 
-/** Operators that may look at each of their values; the others find theirs in a set or by one comparison. */
-const SCANNING: ReadonlySet<string> = new Set(['contains', 'starts_with', 'ends_with', 'matches', 'in_cidr']);
-
-/** Values compared for one unit. */
-const COMPARISONS_PER_UNIT = 4;
-
-/** Characters of text that count as one comparison: a pattern steps through them, a search runs. */
-const CHARS_PER_COMPARISON = { pattern: 4, search: 128 } as const;
-
 /** Units of one visit of a condition, without those below it. */
-export function visitCost({ source, attribute, path }: CompiledCondition, context: EvaluationContext): number {
+export function visitCost(condition: CompiledCondition, context: EvaluationContext): number {
+  const { source, attribute, path } = condition;
   if (!('attribute' in source)) return 1;
-  const chars = source.op === 'matches' ? CHARS_PER_COMPARISON.pattern : CHARS_PER_COMPARISON.search;
-  const comparisons = SCANNING.has(source.op) ? (source.values?.length ?? 1) : 1;
-  return 1 + Math.floor((comparisons * sizeOf(attributeOf(context, attribute, path), chars)) / COMPARISONS_PER_UNIT);
-}
-
-function sizeOf(value: Json | undefined, chars: number): number {
-  if (typeof value === 'string') return 1 + value.length / chars;
-  if (!Array.isArray(value)) return 1;
-  let size = 1;
-  for (const element of value) size += typeof element === 'string' ? 1 + element.length / chars : 1;
-  return size;
+  return 1 + Math.floor(comparisonSteps(condition, attributeOf(context, attribute, path)) / STEPS_PER_NODE);
 }

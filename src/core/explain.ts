@@ -40,7 +40,7 @@ export function explain(
 ): Explanation {
   const { budget, isVisible } = options;
   const recording = startRecording(flag);
-  const outcome = evaluate(flag, context, scope, hash, recording.observer);
+  const outcome = evaluate(flag, context, scope, hash, recording.observer, budget.allowance);
   const key = flag.quarantined === undefined ? bucketKey(flag, context) : undefined;
   const bucket = key === undefined ? null : bucketOf(hash(key, flag.hashSuffix));
   const isWeighted = weightedChoice(flag, recording, outcome) !== undefined;

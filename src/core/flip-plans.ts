@@ -14,7 +14,7 @@ import type {
 } from './compiled.ts';
 import type { CompiledCondition } from './compiled-condition.ts';
 import { documentLimits } from './document-limits.ts';
-import { evaluate, serve } from './evaluate.ts';
+import { EVALUATION_STEPS_MAX, evaluate, serve } from './evaluate.ts';
 import { explainLimits, visitCost, type Work } from './explain-work.ts';
 import { type Change, changeAttribute, type Situation } from './flip-change.ts';
 import { type Guard, holds } from './holds.ts';
@@ -97,7 +97,7 @@ export function createPlanner(deps: PlanDeps): Planner {
     const flag = scope.flags.get(flagId);
     if (flag === undefined) return wants('', false) ? [NOTHING] : [];
     if (deps.isVisible(flag)) return serves(flag, wants, depth + 1, PLANS_KEPT_MAX);
-    const served = evaluate(flag, context, scope, hash, observer);
+    const served = evaluate(flag, context, scope, hash, observer, work.allowance);
     return wants(served.variant, served.satisfies) ? [NOTHING] : [];
   }
 
@@ -265,7 +265,7 @@ export function comparisonMatches(condition: CompiledCondition, context: Evaluat
 }
 
 function startGuard(): Guard {
-  return { flagsLeft: 0, conditionsLeft: documentLimits.conditionEvaluationsMax, broken: false, endless: false };
+  return { flagsLeft: 0, stepsLeft: EVALUATION_STEPS_MAX, broken: false, endless: false };
 }
 
 /** All goals of a plan, and its changes, each once. */

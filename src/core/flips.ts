@@ -83,7 +83,7 @@ function createTrial(situation: Situation, current: Outcome, hash: HashUser, wor
       return undefined;
     }
     const { flag, context, scope } = applyChanges(situation, changes);
-    const outcome = evaluate(flag, context, scope, hash, work.observer(context));
+    const outcome = evaluate(flag, context, scope, hash, work.observer(context), work.allowance);
     const flipped = outcome.variant !== current.variant && outcome.reason !== 'QUARANTINED' ? outcome : undefined;
     tried.set(name, flipped);
     return flipped;

@@ -5,6 +5,7 @@ import { attributeOf, idText } from './attribute.ts';
 import { foldText } from './case-folding.ts';
 import type { EvaluationContext, EvaluationScope, Observer } from './compiled.ts';
 import { CONDITION, type CompiledCondition } from './compiled-condition.ts';
+import { comparisonSteps, lookupSteps, STEPS_PER_NODE } from './condition-steps.ts';
 import { isAfter, isBefore } from './date-time.ts';
 import { documentLimits } from './document-limits.ts';
 import type { Json } from './model.ts';
@@ -16,13 +17,16 @@ import { isFoundIn, type TextTable } from './text-table.ts';
 export interface Guard {
   /** Flags that may still be evaluated as prerequisites. */
   flagsLeft: number;
-  /** Conditions, groups and segments that may still be looked at. */
-  conditionsLeft: number;
+  /** Steps that may still be taken; the one that takes the last of them is finished. */
+  stepsLeft: number;
   /** The flag that is being decided, which may be a prerequisite, asks for a segment that is not there. */
   broken: boolean;
   /** What the whole evaluation depends on has no end, or none within the limits. */
   endless: boolean;
 }
+
+/** A shorter text takes no more than the visit of its condition. */
+const CHARS_UNCOUNTED_MAX = 16;
 
 /** The condition's answer, negation included. `segmentDepth`: segments around it. */
 export function holds(
@@ -33,11 +37,11 @@ export function holds(
   segmentDepth: number,
   observer: Observer | undefined,
 ): boolean {
-  if (guard.conditionsLeft === 0) {
+  if (guard.stepsLeft <= 0) {
     guard.endless = true;
     return false;
   }
-  guard.conditionsLeft--;
+  guard.stepsLeft -= STEPS_PER_NODE;
   const result = matches(condition, context, scope, guard, segmentDepth, observer) !== condition.negate;
   if (observer !== undefined) observer.condition(condition, result);
   return result;
@@ -65,8 +69,13 @@ function matches(
       return false;
     case CONDITION.segment:
       return isMember(condition.segmentId, context, scope, guard, segmentDepth, observer);
-    default:
-      return matchesValue(condition, attributeOf(context, condition.attribute, condition.path));
+    default: {
+      const value = attributeOf(context, condition.attribute, condition.path);
+      // Most contexts have neither long texts nor lists.
+      if (typeof value === 'object' || (typeof value === 'string' && value.length > CHARS_UNCOUNTED_MAX))
+        guard.stepsLeft -= comparisonSteps(condition, value);
+      return matchesValue(condition, value);
+    }
   }
 }
 
@@ -89,6 +98,7 @@ function isMember(
   if (included !== undefined || excluded !== undefined) {
     const value =
       segment.matchBy === undefined ? context.userId : attributeOf(context, segment.matchBy, segment.matchPath);
+    guard.stepsLeft -= lookupSteps(value) * ((excluded === undefined ? 0 : 1) + (included === undefined ? 0 : 1));
     if (excluded !== undefined && isListed(excluded, value)) {
       if (observer !== undefined) observer.segment(segmentId, 'excluded');
       return false;

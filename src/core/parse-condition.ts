@@ -28,6 +28,8 @@ type ConditionValue = string | number | boolean;
 const UNREADABLE: ConditionNode = { any: [] };
 
 const NODE_KINDS = ['attribute', 'all', 'any', 'segment'] as const;
+const NODE_KINDS_TEXT = 'attribute, all, any and segment';
+const CONDITION_FIELDS: readonly string[] = ['attribute', 'op', 'values', 'ignore_case', 'negate'];
 
 /** One node of a condition and all below it. `depth` counts the groups around it. */
 export function readCondition(reading: Reading, value: unknown, path: string, depth: number): ConditionNode {
@@ -56,11 +58,7 @@ export function readCondition(reading: Reading, value: unknown, path: string, de
   const kinds = NODE_KINDS.filter((kind) => own(fields, kind) !== undefined);
   const kind = kinds[0];
   if (kind === undefined || kinds.length > 1) {
-    report(
-      reading.issues,
-      path,
-      `must have exactly one of attribute, all, any and segment${kinds.length > 1 ? `, not ${kinds.join(' and ')}` : ''}`,
-    );
+    report(reading.issues, path, `must have exactly one of ${NODE_KINDS_TEXT}${insteadOfKind(fields, kinds)}`);
     return UNREADABLE;
   }
   switch (kind) {
@@ -81,6 +79,20 @@ export function readCondition(reading: Reading, value: unknown, path: string, de
     }
   }
 }
+
+/** What stands there instead of one kind of node: two kinds, or a name of another product (`and`, `not`). */
+function insteadOfKind(fields: Fields, kinds: readonly string[]): string {
+  if (kinds.length > 1) return `, not ${kinds.join(' and ')}`;
+  const name = Object.keys(fields).find((candidate) => !CONDITION_FIELDS.includes(candidate));
+  if (name === undefined) return '';
+  return `, not ${quote(name)}${isNegation(name) ? NEGATE_HINT : ''}`;
+}
+
+function isNegation(name: string): boolean {
+  return /^(?:!|not|none|neq?$|exclude)/i.test(name);
+}
+
+const NEGATE_HINT = '; what must not hold is a condition with "negate": true';
 
 function readSegment(reading: Reading, fields: Fields, path: string): ConditionNode {
   refuseUnknown(reading, fields, path, ['segment', 'negate']);
@@ -107,12 +119,12 @@ function readNegate(reading: Reading, fields: Fields, path: string): { readonly 
 }
 
 function readComparison(reading: Reading, fields: Fields, path: string): ConditionNode {
-  refuseUnknown(reading, fields, path, ['attribute', 'op', 'values', 'ignore_case', 'negate']);
+  refuseUnknown(reading, fields, path, CONDITION_FIELDS);
   const attribute = readText(reading, own(fields, 'attribute'), at(path, 'attribute'), {
     charsMin: 1,
     charsMax: documentLimits.attributeCharsMax,
   });
-  const op = readChoice(reading, own(fields, 'op'), at(path, 'op'), OPERATORS);
+  const op = readOperator(reading, own(fields, 'op'), at(path, 'op'));
   const negate = readNegate(reading, fields, path);
   if (op === undefined) return UNREADABLE;
   const ignoreCase = readIgnoreCase(reading, fields, path, op);
@@ -130,6 +142,12 @@ function readComparison(reading: Reading, fields: Fields, path: string): Conditi
     countPasses(reading, path, read.length);
   }
   return { attribute, op, values: read, ...ignoreCase, ...negate };
+}
+
+function readOperator(reading: Reading, value: unknown, path: string): Operator | undefined {
+  if (typeof value !== 'string' || !isNegation(value)) return readChoice(reading, value, path, OPERATORS);
+  report(reading.issues, path, `must be one of ${OPERATORS.join(', ')}, not ${quote(value)}${NEGATE_HINT}`);
+  return undefined;
 }
 
 /** Every pattern is compiled, to the table that will be searched: what compiles here will be served. */
@@ -219,7 +237,8 @@ function valueProblem(op: Exclude<Operator, 'exists'>, value: unknown): string |
     case 'gte':
     case 'lt':
     case 'lte':
-      return Number.isFinite(value) ? undefined : `must be a finite number for ${op}, not ${kindOf(value)}`;
+      if (Number.isFinite(value)) return undefined;
+      return `must be a finite number for ${op}, not ${kindOf(value)}${op === 'eq' && typeof value === 'string' ? '; texts are compared with equals' : ''}`;
     case 'before':
     case 'after':
       return typeof value === 'string' && isDateTime(value)

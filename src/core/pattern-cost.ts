@@ -10,7 +10,7 @@ const STEPS_PER_INSTRUCTION = 100;
 const STEPS_PER_MEMBER = 2;
 
 /** The ranges of a \p class, up to 700 of them, for each copy. */
-const STEPS_PER_UNICODE_CLASS = 1200;
+const STEPS_PER_UNICODE_CLASS = 2000;
 
 /** Reading a \p class, once. A range costs a step for each character, as all are folded one by one. */
 const STEPS_TO_READ_UNICODE_CLASS = 8000;
@@ -42,8 +42,8 @@ export function compileSteps(pattern: string): number {
       i = repeated.end;
     } else if (pattern[i] === '(') {
       around.push(cost);
-      // What marks where the group begins and ends.
-      cost = 2 * STEPS_PER_INSTRUCTION;
+      // What marks where the group begins and ends, and what stands for nothing in it.
+      cost = 3 * STEPS_PER_INSTRUCTION;
       last = 0;
       i = groupStart(pattern, i + 1);
     } else if (pattern[i] === ')') {
@@ -52,7 +52,6 @@ export function compileSteps(pattern: string): number {
       i++;
     } else {
       const item = itemAt(pattern, i);
-      // An alternative costs an instruction as a character does.
       last = item.steps;
       cost += item.steps * item.count;
       readingCost += item.readingSteps;
@@ -65,7 +64,7 @@ export function compileSteps(pattern: string): number {
 interface Item {
   /** Of one of them, for each copy. */
   readonly steps: number;
-  /** More than one only for quoted text. */
+  /** More than one only for quoted text and alternatives. */
   readonly count: number;
   /** However often it is repeated. */
   readonly readingSteps: number;
@@ -74,6 +73,8 @@ interface Item {
 
 function itemAt(pattern: string, start: number): Item {
   const one = { steps: STEPS_PER_INSTRUCTION, count: 1, readingSteps: 0 };
+  // The choice, and what stands for nothing on one side of it.
+  if (pattern[start] === '|') return { ...one, count: 2, end: start + 1 };
   if (pattern[start] === '[') {
     const end = classEnd(pattern, start);
     return { ...classCost(pattern.slice(start + 1, end)), count: 1, end: end + 1 };

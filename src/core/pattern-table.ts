@@ -74,17 +74,17 @@ const WORD_SET = 1;
 
 function codePointSets(program: Program): InstructionSets {
   const list: CodePointSet[] = [NEWLINE, program.inst.some(asksForWords) ? WORD : []];
-  const indexOf = new Map<string | Int32Array, number>();
+  // The same class is written more than once, and copied by repetitions: indexes into `list` by what tells most apart.
+  const known = new Map<string, { readonly runes: Int32Array; readonly index: number }[]>();
   const ofInstruction = Int32Array.from(program.inst, (instruction) => {
-    if (instruction.op < OP.rune || instruction.op > OP.runeAnyNotNewline) return -1;
-    // The copies that a repetition makes share their runes; small classes are also compared by what they hold.
     const { op, arg, runes } = instruction;
-    const key = runes.length > 16 ? runes : `${op}:${arg}:${runes.join()}`;
-    let index = indexOf.get(key);
-    if (index === undefined) {
-      index = list.push(setOf(instruction)) - 1;
-      indexOf.set(key, index);
-    }
+    if (op < OP.rune || op > OP.runeAnyNotNewline) return -1;
+    const key = `${op}:${arg}:${runes.length}:${runes[0]}`;
+    const alike = known.get(key) ?? [];
+    const same = alike.find((other) => other.runes === runes || other.runes.every((rune, i) => rune === runes[i]));
+    if (same !== undefined) return same.index;
+    const index = list.push(setOf(instruction)) - 1;
+    known.set(key, [...alike, { runes, index }]);
     return index;
   });
   return { list, ofInstruction };

@@ -137,8 +137,9 @@ export function readChoice<T extends string>(
 ): T | undefined {
   const choice = choices.find((candidate) => candidate === value);
   if (choice === undefined) {
+    const known = `one of ${choices.join(', ')}`;
     const got = typeof value === 'string' ? quote(value) : kindOf(value);
-    report(reading.issues, path, `must be one of ${choices.join(', ')}, not ${got}`);
+    report(reading.issues, path, value === undefined ? `is required: ${known}` : `must be ${known}, not ${got}`);
   }
   return choice;
 }
@@ -166,10 +167,19 @@ export function readVariantName(
   const issueCount = reading.issues.length;
   const name = readText(reading, value, path, { charsMin: 1, charsMax: documentLimits.variantNameCharsMax });
   if (reading.issues.length === issueCount && names !== undefined && !names.has(name)) {
-    report(reading.issues, path, `${quote(name)} is not a variant of this flag`);
+    report(reading.issues, path, `${quote(name)} is not a variant of this flag${listed(names)}`);
   }
   return name;
 }
+
+/** What there is instead, while a reader can still take it in. */
+function listed(names: ReadonlySet<string>): string {
+  if (names.size === 0 || names.size > VARIANTS_LISTED_MAX) return '';
+  return `; it has ${[...names].map((name) => name.slice(0, VARIANT_LISTED_CHARS_MAX)).join(', ')}`;
+}
+
+const VARIANTS_LISTED_MAX = 10;
+const VARIANT_LISTED_CHARS_MAX = 64;
 
 /** True when arrays and objects are nested deeper than `levelsMax`; looks no deeper than that. */
 export function isDeeperThan(value: unknown, levelsMax: number): boolean {

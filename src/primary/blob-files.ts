@@ -31,6 +31,8 @@ export interface BlobFiles {
   mended(): Promise<boolean>;
   /** Resolves when the blob's file is there. */
   fetch(ref: BlobRef): Promise<void>;
+  /** The same for one whose file could not be read, whatever was believed of it. */
+  refetch(ref: BlobRef): Promise<void>;
   /** This file was written by us just now, whole. */
   made(ref: BlobRef): void;
   /**
@@ -179,6 +181,10 @@ export function createBlobFiles(deps: {
       return false;
     },
     fetch,
+    refetch(ref) {
+      verified.delete(ref.hash);
+      return fetch(ref);
+    },
     made: (ref) => void verified.add(ref.hash),
     recheck() {
       rechecking ??= recheck().finally(() => {

@@ -5,6 +5,7 @@ import { limits } from '../limits.ts';
 import type { ReadBlob } from '../snapshot/blob-file.ts';
 import type { BlobRef } from '../snapshot/item.ts';
 import type { SegmentBlobs } from '../storage/segment-blobs.ts';
+import { StorageUnavailable } from '../storage/sql.ts';
 import type { BlobFiles } from './blob-files.ts';
 import type { Made, Packing } from './jobs/packing.ts';
 
@@ -16,7 +17,7 @@ export function createSegmentBlobs(deps: {
   readonly folder: string;
   /** DATA_DIR/run/uploads. */
   readonly uploads: string;
-  readonly files: Pick<BlobFiles, 'fetch' | 'made'>;
+  readonly files: Pick<BlobFiles, 'fetch' | 'refetch' | 'made'>;
   readonly readFile: ReadBlob;
   readonly packing: Pick<Packing, 'pack' | 'fold'>;
   /** In one list. */
@@ -30,12 +31,23 @@ export function createSegmentBlobs(deps: {
     return made;
   }
 
+  /** Reads these files. One that was damaged since it was fetched is fetched anew: the store has it. */
+  async function reading<T>(refs: readonly BlobRef[], read: () => Promise<T>): Promise<T> {
+    for (const ref of refs) await files.fetch(ref);
+    try {
+      return await read();
+    } catch (error) {
+      if (error instanceof StorageUnavailable) throw error;
+      for (const ref of refs) await files.refetch(ref);
+      return await read();
+    }
+  }
+
   return {
     async open(ref) {
       const known = opened.get(ref.hash);
       if (known !== undefined) return known;
-      await files.fetch(ref);
-      const ids = await deps.readFile(ref);
+      const ids = await reading([ref], () => deps.readFile(ref));
       opened.put(ref, ids);
       return ids;
     },
@@ -46,11 +58,8 @@ export function createSegmentBlobs(deps: {
       return packed.ok ? { ok: true, blob: kept(packed.blob) } : packed;
     },
     async fold(list, isBase) {
-      for (const { adds, drops } of list.layers) {
-        if (adds !== null) await files.fetch(adds);
-        if (drops !== null) await files.fetch(drops);
-      }
-      const { adds, drops } = await deps.packing.fold({ list, isBase, folder });
+      const refs = list.layers.flatMap((layer) => [layer.adds, layer.drops]).filter((ref) => ref !== null);
+      const { adds, drops } = await reading(refs, () => deps.packing.fold({ list, isBase, folder }));
       return { adds: kept(adds), drops: kept(drops) };
     },
   };

@@ -73,7 +73,8 @@ export function createUnknownFlags(deps: {
 
     retell() {
       for (const entry of entries.values()) changed.add(entry);
-      hasChanged = entries.size > 0 || otherCount > 0;
+      // Others are only counted together once there are names.
+      hasChanged = entries.size > 0;
     },
   };
 }

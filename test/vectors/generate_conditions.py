@@ -295,11 +295,14 @@ for op in ("contains", "starts_with", "ends_with"):
     compare(op, ["A"], "a", False, "case counts")
     compare(op, ["x", "b"], "b", True, "any of several values")
     compare(op, ["x", "y"], "b", False, "none of several values")
+    compare(op, ["abcd", "bc"], "abc", op != "starts_with", "a value that ends in the middle of another")
+    compare(op, ["abcd", "bc"], "bcd", op != "ends_with", "a value that begins in the middle of another")
     compare(op, ["b"], ["a", "b"], True, "any element of an array")
     compare(op, ["ab"], ["a", "b"], False, "elements are not joined")
     compare(op, ["😀"], "😀", True, "an astral character")
     compare(op, ["😀"], "\ud83d", False, "half of a pair")
     compare(op, ["😀"], "\ud83d\ud83d\ude00\ude00", op == "contains", "a pair between halves", second=False)
+    compare(op, ["Ａ"], "\ud83dＡ", op != "starts_with", "half of a pair takes nothing of what follows")
     compare(op, ["."], "a", False, "no pattern: a dot is a dot")
     compare(op, ["a*"], "aaa", False, "no pattern: a star is a star")
     compare(op, ["\u00e9"], "e\u0301", False, "composed is not decomposed")
@@ -435,6 +438,7 @@ RE2_ONLY = [
     ("a{,2}", "aa", False, "and no repetition"),
     ("^.$", "\ud83d", True, "half of a pair is one character"),
     ("😀", "\ud83d", False, "and not the pair"),
+    ("Ａ", "\ud83dＡ", True, "half of a pair takes nothing of what follows"),
     (r"\w", "ſ", False, "long s is no word character"),
     (r"(?i)\bk", "\u212a", False, "the Kelvin sign has no word boundary"),
     ("(?i)k", "\u212a", True, "i: the Kelvin sign is a k"),

@@ -57,7 +57,7 @@ function takeParameter(
       values.set(name, value);
       return { path: name, message: 'is not supported by this version' };
     }
-    return { path: name, message: 'is not a parameter of this route; remove it' };
+    return { path: name, message: `is not a parameter of this route; ${parametersOf(route)}` };
   }
   if (values.has(name)) return { path: name, message: 'must be given once' };
   values.set(name, value);
@@ -68,6 +68,13 @@ function takeParameter(
   return number >= minimum && number <= maximum
     ? undefined
     : { path: name, message: `must be a whole number, ${minimum} to ${maximum}` };
+}
+
+/** What may be sent instead. Who evaluates tries `country=PL` first, and to remove it would not help. */
+function parametersOf(route: Pick<Route, 'query' | 'attributes'>): string {
+  const names = route.query.map((parameter) => parameter.name);
+  if (route.attributes) names.push('attr.NAME for an attribute');
+  return names.length === 0 ? 'it has none' : `known are ${names.join(', ')}`;
 }
 
 /** A name or value of a query, decoded; undefined when it is not percent-encoded UTF-8. */

@@ -1,6 +1,6 @@
 // Evaluations by the ordered way: by POST, batches, and whatever the hot path hands over.
 import type { CompiledFlag, EvaluationContext, EvaluationScope, HashUser, Outcome } from '../../core/compiled.ts';
-import { evaluate } from '../../core/evaluate.ts';
+import { type Allowance, evaluate } from '../../core/evaluate.ts';
 import type { Issue, JsonObject } from '../../core/model.ts';
 import { asFields, type Fields, own } from '../../core/reading.ts';
 import { limits } from '../../limits.ts';
@@ -11,6 +11,7 @@ import { invalid, isRefusal, type Refusal, refuseIssues } from '../http/refusal.
 import { jsonReply, type Reply } from '../http/reply.ts';
 import { checkUserId } from '../http/user-id.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
+import { isSpent, startAllowance } from './allowance.ts';
 import { createExplainer, type Explainer, isExplained } from './explainer.ts';
 import { findEnvironment, findFlagToEvaluate, isVisible } from './lookup.ts';
 import { isoTime, jsonString, outcomeReply } from './outcome-reply.ts';
@@ -28,7 +29,7 @@ export function createEvaluationHandlers(
       const tell = (outcome: Outcome, tail: string): Reply =>
         jsonReply(200, outcomeReply(outcome, context.userId, Date.now(), snapshot.revision + tail));
       if (!isExplained(call)) return tell(evaluate(flag, context, environment, hash), '}');
-      const { outcome, traceJson } = createExplainer(call.key, environment, hash)(flag, context);
+      const { outcome, traceJson } = createExplainer(call.key, environment, hash, startAllowance())(flag, context);
       return tell(outcome, `,"trace":${traceJson}}`);
     };
   }
@@ -61,10 +62,17 @@ export function createEvaluationHandlers(
           );
         }
         countUnknown(environment, batch, unknownFlags);
-        const explain = explained ? createExplainer(call.key, environment, hash) : undefined;
-        const results = batch.contexts.map((context) =>
-          explain === undefined ? evaluateRow(rows, context, environment, hash) : explainRow(rows, context, explain),
-        );
+        const allowance = startAllowance();
+        const explain = explained ? createExplainer(call.key, environment, hash, allowance) : undefined;
+        const results: string[] = [];
+        for (const context of batch.contexts) {
+          results.push(
+            explain === undefined
+              ? evaluateRow(rows, context, environment, hash, allowance)
+              : explainRow(rows, context, explain, allowance),
+          );
+          if (isSpent(allowance)) return tooMuchWork();
+        }
         return jsonReply(
           200,
           `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(Date.now())}","results":[${results.join(',')}]}`,
@@ -100,18 +108,42 @@ function pickFlags(environment: ServingEnvironment, flagIds: ReadonlySet<string>
   return rows;
 }
 
-function evaluateRow(rows: readonly Row[], context: EvaluationContext, scope: EvaluationScope, hash: HashUser): string {
+/** Half of a row when the allowance was spent: then it is not for anybody. */
+function evaluateRow(
+  rows: readonly Row[],
+  context: EvaluationContext,
+  scope: EvaluationScope,
+  hash: HashUser,
+  allowance: Allowance,
+): string {
   let text = '{';
   for (const { name, flag } of rows) {
     if (text.length > 1) text += ',';
-    text += name + (flag === undefined ? '{"error":"FLAG_NOT_FOUND"}' : evaluate(flag, context, scope, hash).batchJson);
+    text +=
+      name +
+      (flag === undefined
+        ? '{"error":"FLAG_NOT_FOUND"}'
+        : evaluate(flag, context, scope, hash, undefined, allowance).batchJson);
+    if (isSpent(allowance)) break;
   }
   return `${text}}`;
 }
 
-function explainRow(rows: readonly Row[], context: EvaluationContext, explain: Explainer): string {
+function tooMuchWork(): Refusal {
+  return invalid(
+    'contexts',
+    `make more work than ${limits.requestConditionsMax} simple conditions; split the batch, or send shorter texts and arrays`,
+  );
+}
+
+function explainRow(
+  rows: readonly Row[],
+  context: EvaluationContext,
+  explain: Explainer,
+  allowance: Allowance,
+): string {
   const members = rows.map(({ name, flag }) => {
-    if (flag === undefined) return `${name}{"error":"FLAG_NOT_FOUND"}`;
+    if (flag === undefined || isSpent(allowance)) return `${name}{"error":"FLAG_NOT_FOUND"}`;
     const { outcome, traceJson } = explain(flag, context);
     return `${name}${outcome.batchJson.slice(0, -1)},"trace":${traceJson}}`;
   });
@@ -174,9 +206,16 @@ function readContext(
 function unknownField(fields: Fields, known: readonly string[], prefix: string): Issue | undefined {
   for (const name of Object.keys(fields)) {
     if (!known.includes(name))
-      return { path: `${prefix}${name.slice(0, 64)}`, message: `is not known here; there are ${known.join(', ')}` };
+      return { path: `${prefix}${name.slice(0, 64)}`, message: `is not known here; ${whereElse(name, known)}` };
   }
   return undefined;
+}
+
+/** Asked of a context or a body, and known in the query alone. */
+const IN_QUERY: readonly string[] = ['explain', 'min_revision'];
+
+function whereElse(name: string, known: readonly string[]): string {
+  return IN_QUERY.includes(name) ? `send it in the query: ?${name}=` : `there are ${known.join(', ')}`;
 }
 
 function requireUserId(userId: unknown, path: string): Issue | undefined {

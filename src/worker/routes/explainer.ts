@@ -1,5 +1,6 @@
 // explain=true on the evaluation routes: the same answers, with a trace. What a key may not see, it is not told of.
 import type { CompiledFlag, EvaluationContext, EvaluationScope, HashUser, Outcome } from '../../core/compiled.ts';
+import type { Allowance } from '../../core/evaluate.ts';
 import { explain } from '../../core/explain.ts';
 import { startExplainBudget } from '../../core/explain-work.ts';
 import type { Call } from '../http/call.ts';
@@ -15,9 +16,14 @@ export function isExplained(call: Call): boolean {
   return call.query.values.get('explain') === 'true';
 }
 
-/** For one request: all its explanations share one budget. */
-export function createExplainer(key: ServingKey, scope: EvaluationScope, hash: HashUser): Explainer {
-  const options = { budget: startExplainBudget(), isVisible: (flag: CompiledFlag) => isVisible(key, flag) };
+/** For one request: all its explanations share one budget, and the allowance of its evaluations. */
+export function createExplainer(
+  key: ServingKey,
+  scope: EvaluationScope,
+  hash: HashUser,
+  allowance: Allowance,
+): Explainer {
+  const options = { budget: startExplainBudget(allowance), isVisible: (flag: CompiledFlag) => isVisible(key, flag) };
   return (flag, context) => {
     const { outcome, trace } = explain(flag, context, scope, hash, options);
     return { outcome, traceJson: JSON.stringify(trace) };

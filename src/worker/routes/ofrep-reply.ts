@@ -4,6 +4,7 @@ import type { EvaluationContext, HashUser, Outcome } from '../../core/compiled.t
 import { evaluate } from '../../core/evaluate.ts';
 import type { Reason } from '../../core/model.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
+import { isSpent, startAllowance } from './allowance.ts';
 import { isVisible } from './lookup.ts';
 import { jsonString } from './outcome-reply.ts';
 
@@ -36,6 +37,7 @@ export function successJson(outcome: Outcome, revision: number): string {
 /**
  * Every flag that the key may see, for one context, each as a success or a failure. A success tells the revision of the
  * flag's own last change: clients compare whole answers to find what changed, so nothing else may move them.
+ * undefined: it is more work than one request may make.
  */
 export function flagsJson(
   environment: ServingEnvironment,
@@ -43,12 +45,14 @@ export function flagsJson(
   context: EvaluationContext,
   hash: HashUser,
   failureOf: (outcome: Outcome, why: Unanswered) => string,
-): string {
+): string | undefined {
+  const allowance = startAllowance();
   let text = '[';
   for (const flag of environment.flags.values()) {
     if (!isVisible(key, flag)) continue;
     if (text.length > 1) text += ',';
-    const outcome = evaluate(flag, context, environment, hash);
+    const outcome = evaluate(flag, context, environment, hash, undefined, allowance);
+    if (isSpent(allowance)) return undefined;
     const why = unanswered(outcome);
     text += why === undefined ? successJson(outcome, flag.revision) : failureOf(outcome, why);
   }

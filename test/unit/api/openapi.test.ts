@@ -5,6 +5,7 @@ import { routeLabels, routes } from '../../../src/api/routes.ts';
 import * as schemas from '../../../src/api/schemas.ts';
 import * as segmentSchemas from '../../../src/api/segment-schemas.ts';
 import { findIssues } from '../../../src/api/validate.ts';
+import { OPERATORS } from '../../../src/core/model.ts';
 
 type Tree = { readonly [name: string]: unknown };
 const document = JSON.parse(JSON.stringify(makeOpenApi('1.2.3'))) as Tree;
@@ -103,6 +104,13 @@ test('the examples of the requests have their schema', async (t) => {
     for (const example of (requests[name].meta()?.['examples'] ?? []) as unknown[])
       t.same(findIssues(requests[name], example), [], name);
   }
+});
+
+test('a condition in the documentation names every operator', async (t) => {
+  const when = at('/components/schemas/FlagCreate/properties/rules/items/properties/when') as Tree;
+  t.ok(String(when['description']).endsWith(` Operators: ${OPERATORS.join(', ')}.`));
+  const ofSegment = JSON.stringify(at('/components/schemas/SegmentCreate/properties/when'));
+  t.match(ofSegment, ` Operators: ${OPERATORS.join(', ')}.`);
 });
 
 test('what is wrong is told by field and in words', async (t) => {

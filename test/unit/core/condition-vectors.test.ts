@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'tap';
 import { compileCondition } from '../../../src/core/compile-condition.ts';
 import { documentLimits } from '../../../src/core/document-limits.ts';
+import { EVALUATION_STEPS_MAX } from '../../../src/core/evaluate.ts';
 import { holds } from '../../../src/core/holds.ts';
 import type { JsonObject } from '../../../src/core/model.ts';
 import { readCondition } from '../../../src/core/parse-condition.ts';
@@ -41,7 +42,7 @@ test('every operator answers as the vectors say', (t) => {
     }
     const guard = {
       flagsLeft: 0,
-      conditionsLeft: documentLimits.conditionEvaluationsMax,
+      stepsLeft: EVALUATION_STEPS_MAX,
       broken: false,
       endless: false,
     };

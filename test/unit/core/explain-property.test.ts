@@ -326,7 +326,10 @@ function properParts<T>(whole: readonly T[]): readonly T[][] {
 
 function explained(state: World): { readonly outcome: Outcome; readonly trace: Trace } {
   const { flag: root, context, scope } = compileWorld(state);
-  return explain(root, context, scope, hashUser, { budget: startExplainBudget(), isVisible: () => true });
+  return explain(root, context, scope, hashUser, {
+    budget: startExplainBudget({ stepsLeft: Number.POSITIVE_INFINITY }),
+    isVisible: () => true,
+  });
 }
 
 const RUNS = 1200;

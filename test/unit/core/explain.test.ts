@@ -17,7 +17,7 @@ function trace(
   scope: EvaluationScope = alone,
   userId = 'user-123',
 ): Trace {
-  const options = { budget: startExplainBudget(), isVisible: () => true };
+  const options = { budget: startExplainBudget({ stepsLeft: Number.POSITIVE_INFINITY }), isVisible: () => true };
   return explain(flag, { userId, attributes }, scope, hashUser, options).trace;
 }
 
@@ -261,7 +261,7 @@ test('what a prerequisite needs is found in the prerequisite', (t) => {
     { flag_id: 'payments', rollout_percentage: Number, gives: { variant: 'on', reason: 'STATIC' } },
     { attributes: { set: { plan: 'pro' } }, gives: { variant: 'on', reason: 'STATIC' } },
   ]);
-  const options = { budget: startExplainBudget(), isVisible: () => false };
+  const options = { budget: startExplainBudget({ stepsLeft: Number.POSITIVE_INFINITY }), isVisible: () => false };
   const hidden = explain(flag, { userId: 'user-123', attributes: {} }, scopeOf([payments]), hashUser, options).trace;
   t.match(hidden, { steps: [{}, { served: null, met: false }], flips: [] }, 'unless it may not be seen');
   t.end();
@@ -309,7 +309,7 @@ test('the largest flag is explained within bounds, and what is cut short says so
   );
   const flag = checkout({ rules });
   const attributes = Object.fromEntries(Array.from({ length: 7 }, (_, j) => [`a${j}`, 'x']));
-  const budget = startExplainBudget();
+  const budget = startExplainBudget({ stepsLeft: Number.POSITIVE_INFINITY });
   const options = { budget, isVisible: () => true };
   const context = { userId: 'user-123', attributes };
   const { steps, flips } = explain(flag, context, alone, hashUser, options).trace;

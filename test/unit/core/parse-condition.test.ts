@@ -83,7 +83,7 @@ test('each operator refuses the values of the others', (t) => {
     [{ attribute: 'a', op: 'equals', values: 'x' }, /values: must be an array/],
     [{ attribute: 'a', op: 'exists', values: [] }, /values: must not be sent/],
     [{ attribute: 'a', op: 'EQUALS', values: ['x'] }, /op: must be one of/],
-    [{ attribute: 'a', values: ['x'] }, /op: must be one of/],
+    [{ attribute: 'a', values: ['x'] }, /op: is required: one of equals, in, /],
     [{ attribute: '', op: 'exists' }, /attribute: must not be empty/],
     [{ attribute: 'a', op: 'gt', values: [1], ignore_case: true }, /ignore_case: is for equals, in, contains/],
     [{ attribute: 'a', op: 'exists', negate: 'yes' }, /negate: must be true or false/],

@@ -68,6 +68,7 @@ function started(t: Test) {
     readFile: createReadBlob(folder, hashUser),
     files: {
       fetch: async (ref: BlobRef) => void fetched.push(ref.hash),
+      refetch: async () => {},
       made: (ref: BlobRef) => void made.push(ref.hash),
     },
   });

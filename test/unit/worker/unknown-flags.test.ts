@@ -54,3 +54,15 @@ test('names are cut, and past the last there is one sum for all others', (t) => 
   t.match(counts.takeReport(), { sinceMs: clock.ms, flags: [{ flagId: 'late', count: 1 }], otherCount: 0 });
   t.end();
 });
+
+test('names that leave room for others are kept however long', (t) => {
+  const { counts, clock } = start();
+  counts.count('prod', 'chekout', 1);
+  t.match(counts.takeReport(), { sinceMs: 1000, flags: [{ count: 1 }] });
+  clock.ms += 2 * HOUR_MS;
+  counts.count('prod', 'chekout', 1);
+  counts.takeReport();
+  counts.count('prod', 'chekout', 1);
+  t.match(counts.takeReport(), { sinceMs: 1000, flags: [{ count: 3, firstMs: 1000 }] });
+  t.end();
+});
