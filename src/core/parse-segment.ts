@@ -9,9 +9,9 @@ import { readCondition } from './parse-condition.ts';
 import {
   asFields,
   type Fields,
-  isDeeperThan,
   own,
   type Reading,
+  readBody,
   readText,
   refuseUnknown,
   startReading,
@@ -107,16 +107,7 @@ function follow(reading: Reading, current: SegmentDocument, fields: Fields): Res
 }
 
 function openBody(reading: Reading, raw: unknown): Fields {
-  const fields = asFields(raw);
-  if (fields === undefined) {
-    report(reading.issues, '', `must be a JSON object, not ${kindOf(raw)}`);
-    return {};
-  }
-  if (isDeeperThan(fields, documentLimits.documentDepthMax)) {
-    report(reading.issues, '', `must not be nested deeper than ${documentLimits.documentDepthMax} levels`);
-    return {};
-  }
-  const { included, excluded, ...rest } = fields;
+  const { included, excluded, ...rest } = readBody(reading, raw);
   for (const [name, list] of Object.entries({ included, excluded })) {
     if (list !== undefined)
       report(reading.issues, name, 'is not part of the document; members have routes of their own, below /members');

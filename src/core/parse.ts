@@ -1,20 +1,19 @@
 // The door of the service for flag documents: what comes through is a complete, consistent definition, and nothing
 // behind it looks again. The readers are total: any JSON gives a definition or the list of what is wrong with it.
 import { documentLimits } from './document-limits.ts';
-import { at, kindOf, quote, report } from './issues.ts';
+import { at, quote, report } from './issues.ts';
 import type { FlagDefinition, FlagKind, FlagType, Result } from './model.ts';
 import { ENVIRONMENT_RULE, FLAG_ID_RULE, isEnvironmentName, isFlagId } from './names.ts';
 import { type FlagShape, readPrerequisites, readRules, readTargets } from './parse-targeting.ts';
 import { BOOLEAN_VARIANTS, readFormat, readPercentage, readSplit, readVariants, type Split } from './parse-variants.ts';
 import { BUCKET_COUNT } from './percentage.ts';
 import {
-  asFields,
   type Fields,
-  isDeeperThan,
   isPresent,
   own,
   type Reading,
   readArray,
+  readBody,
   readBoolean,
   readChoice,
   readText,
@@ -77,15 +76,7 @@ export function createFlag(raw: unknown, environment: string): Result<FlagDefini
 
 /** The body of a write as fields, none when it is no object; refuses unknown names and bottomless nesting. */
 export function openBody(reading: Reading, raw: unknown): Fields {
-  const fields = asFields(raw);
-  if (fields === undefined) {
-    report(reading.issues, '', `must be a JSON object, not ${kindOf(raw)}`);
-    return {};
-  }
-  if (isDeeperThan(fields, documentLimits.documentDepthMax)) {
-    report(reading.issues, '', `must not be nested deeper than ${documentLimits.documentDepthMax} levels`);
-    return {};
-  }
+  const fields = readBody(reading, raw);
   refuseUnknown(reading, fields, '', [...DEFINITION_FIELDS, ...READ_ONLY_FIELDS, 'reallocate']);
   const reallocate = own(fields, 'reallocate');
   if (reallocate !== undefined) readBoolean(reading, reallocate, 'reallocate', false);

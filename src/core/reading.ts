@@ -55,6 +55,20 @@ export function own(fields: Fields, name: string): unknown {
   return Object.hasOwn(fields, name) ? fields[name] : undefined;
 }
 
+/** A whole document as fields, none when it is no object or nests without bottom. */
+export function readBody(reading: Reading, raw: unknown): Fields {
+  const fields = asFields(raw);
+  if (fields === undefined) {
+    report(reading.issues, '', `must be a JSON object, not ${kindOf(raw)}`);
+    return {};
+  }
+  if (isDeeperThan(fields, documentLimits.documentDepthMax)) {
+    report(reading.issues, '', `must not be nested deeper than ${documentLimits.documentDepthMax} levels`);
+    return {};
+  }
+  return fields;
+}
+
 export function refuseUnknown(reading: Reading, fields: Fields, path: string, known: readonly string[]): void {
   for (const name of Object.keys(fields)) {
     if (reading.issues.length >= documentLimits.issuesMax) return;
