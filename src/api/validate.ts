@@ -6,9 +6,36 @@ import type { Issue } from '../core/model.ts';
 
 /** What is wrong with `body`; empty when it has the schema's shape. */
 export function findIssues(schema: z.ZodType, body: unknown): Issue[] {
+  const overlong = overlongText(body);
+  if (overlong !== undefined) return [overlong];
   const checked = schema.safeParse(body, { reportInput: true });
   if (checked.success) return [];
   return checked.error.issues.flatMap((issue) => toIssues(schema, issue)).slice(0, documentLimits.issuesMax);
+}
+
+/**
+ * The first text that is longer than any field of any document may be. It is refused here, where it came in: the primary,
+ * which knows the bound of each field, would spend milliseconds on reading it.
+ */
+function overlongText(body: unknown): Issue | undefined {
+  const found = findOverlong(body);
+  if (found === undefined) return undefined;
+  const path = found.steps.reduceRight<string>((above, step) => at(above, step), '');
+  return { path, message: `must have at most ${documentLimits.valueBytesMax} characters, not ${found.length}` };
+}
+
+/** `steps` lead from the text up to the body. */
+function findOverlong(value: unknown): { readonly steps: (string | number)[]; readonly length: number } | undefined {
+  if (typeof value === 'string')
+    return value.length > documentLimits.valueBytesMax ? { steps: [], length: value.length } : undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [name, child] of Object.entries(value)) {
+    const found = findOverlong(child);
+    if (found === undefined) continue;
+    found.steps.push(Array.isArray(value) ? Number(name) : name);
+    return found;
+  }
+  return undefined;
 }
 
 function toIssues(schema: z.ZodType, issue: z.core.$ZodIssue): Issue[] {

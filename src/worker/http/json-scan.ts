@@ -18,12 +18,16 @@ export interface JsonScan {
   readonly isTooDeep: boolean;
   /** Whether there may be a number that no double has exactly. */
   readonly hasLongNumber: boolean;
+  /** Members of the object that the outermost one has under `member`: the attributes of a single context; else 0. */
+  readonly attributeCount: number;
 }
 
-/** Any bytes will do. Stops where they are nested deeper than `levelsMax`. */
-export function scanJson(bytes: Uint8Array, levelsMax: number): JsonScan {
+/** Any bytes will do. Stops where they are nested deeper than `levelsMax`. `member` undefined: no attributes are counted. */
+export function scanJson(bytes: Uint8Array, levelsMax: number, member?: AttributesMember): JsonScan {
   let depth = 0;
   let hasLongNumber = false;
+  let attributeCount = 0;
+  let isCounting = false;
   let i = 0;
   while (i < bytes.length) {
     const byte = bytes[i] as number;
@@ -33,9 +37,12 @@ export function scanJson(bytes: Uint8Array, levelsMax: number): JsonScan {
     }
     if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
       depth += 1;
-      if (depth > levelsMax) return { isTooDeep: true, hasLongNumber };
+      if (depth > levelsMax) return { isTooDeep: true, hasLongNumber, attributeCount };
+      if (depth === 2 && member !== undefined) isCounting = isNamed(bytes, i, member);
     } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) depth -= 1;
-    else if (isDigit(byte) && !hasLongNumber) {
+    else if (byte === COLON) {
+      if (depth === 2 && isCounting) attributeCount += 1;
+    } else if (isDigit(byte) && !hasLongNumber) {
       const end = numberEnd(bytes, i);
       hasLongNumber = !isSurelyExact(bytes, i, end);
       i = end;
@@ -43,7 +50,23 @@ export function scanJson(bytes: Uint8Array, levelsMax: number): JsonScan {
     }
     i += 1;
   }
-  return { isTooDeep: false, hasLongNumber };
+  return { isTooDeep: false, hasLongNumber, attributeCount };
+}
+
+/** Whether the value that begins at `at` stands under this name, written without escapes. */
+function isNamed(bytes: Uint8Array, at: number, name: string): boolean {
+  let i = beforeSpaces(bytes, at - 1);
+  if (bytes[i] !== COLON) return false;
+  i = beforeSpaces(bytes, i - 1);
+  if (bytes[i] !== QUOTE || bytes[i - name.length - 1] !== QUOTE) return false;
+  for (let k = 0; k < name.length; k += 1) if (bytes[i - name.length + k] !== name.charCodeAt(k)) return false;
+  return true;
+}
+
+function beforeSpaces(bytes: Uint8Array, from: number): number {
+  let i = from;
+  while (i >= 0 && isSpace(bytes[i] as number)) i -= 1;
+  return i;
 }
 
 /**

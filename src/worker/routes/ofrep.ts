@@ -1,7 +1,7 @@
 // OpenFeature Remote Evaluation Protocol: one flag, and all of them with an ETag and the address of an event stream.
 import type { CompiledFlag, EvaluationContext, HashUser, Outcome } from '../../core/compiled.ts';
 import { evaluate } from '../../core/evaluate.ts';
-import type { Issue, JsonObject } from '../../core/model.ts';
+import type { JsonObject } from '../../core/model.ts';
 import { asFields, own } from '../../core/reading.ts';
 import { limits } from '../../limits.ts';
 import { changeTag } from '../change-tag.ts';
@@ -74,20 +74,13 @@ function readContext(call: Call): EvaluationContext | Refusal {
   const sent = own(body, 'context');
   const context = sent === undefined ? {} : asFields(sent);
   if (context === undefined) return withOfrepCode(invalid('context', 'must be an object'), 'INVALID_CONTEXT');
-  // Before they are copied, which would take as long as parsing the largest body.
-  if (Object.keys(context).length > limits.attributesMax + 1)
-    return refuseContext(checkAttributes(context, 'context', call.bodyBytes) as Issue);
   // An attribute named user_id is never read: conditions ask the targeting key for it, and without one it is missing.
   const { targetingKey = '', ...attributes } = context;
   const issue =
     checkUserId(targetingKey, 'context.targetingKey') ?? checkAttributes(attributes, 'context', call.bodyBytes);
   return issue === undefined
     ? { userId: targetingKey as string, attributes: attributes as JsonObject }
-    : refuseContext(issue);
-}
-
-function refuseContext(issue: Issue): Refusal {
-  return withOfrepCode(refuseIssues([issue]), 'INVALID_CONTEXT');
+    : withOfrepCode(refuseIssues([issue]), 'INVALID_CONTEXT');
 }
 
 function detailsOf(flag: CompiledFlag, why: Unanswered): string {
