@@ -66,8 +66,8 @@ test('a body without long numbers is told from one with them by its bytes', (t) 
     t.notOk(hasLong(text), text);
   for (const text of ['{"a":1234567890123456}', '[1e5]', '["\\\\",1E5]', '[-0.1000000000000000055]'])
     t.ok(hasLong(text), text);
-  t.same(scanJson(bytesOf('[[[1]]]'), 3), { isTooDeep: false, hasLongNumber: false });
-  t.same(scanJson(bytesOf('[[[1]]]'), 2), { isTooDeep: true, hasLongNumber: false });
+  t.same(scanJson(bytesOf('[[[1]]]'), 3), { isTooDeep: false, hasLongNumber: false, attributeCount: 0 });
+  t.same(scanJson(bytesOf('[[[1]]]'), 2), { isTooDeep: true, hasLongNumber: false, attributeCount: 0 });
   t.end();
 });
 
