@@ -41,7 +41,9 @@ export function compileFlag(json: string, address: FlagAddress): CompiledFlag {
 }
 
 function compileDocument(document: FlagDocument): CompiledFlag {
-  const outcome = outcomesOf(document);
+  const variants = document.type === 'boolean' ? BOOLEAN_VARIANTS : Object.keys(document.variants ?? {});
+  const outcomes: Outcome[] = [];
+  const outcome = outcomesOf(document, variants, outcomes);
   const off = document.off_variant ?? 'off';
   return {
     flagId: document.flag_id,
@@ -53,6 +55,8 @@ function compileDocument(document: FlagDocument): CompiledFlag {
     tags: document.tags,
     json: renderDocument(document),
     quarantined: undefined,
+    variants,
+    outcomes,
     hashSuffix: hashSuffix(document.salt ?? document.flag_id),
     bucketBy: document.bucket_by === 'user_id' ? undefined : document.bucket_by,
     bucketPath: document.bucket_by.includes('.') ? document.bucket_by.split('.') : undefined,
@@ -72,7 +76,7 @@ function compileDocument(document: FlagDocument): CompiledFlag {
  * what the changed document would, but for its version.
  */
 export function withPercentage(flag: CompiledFlag, ruleId: string | undefined, percentage: number): CompiledFlag {
-  const outcome = outcomesOf({ flag_id: flag.flagId, version: flag.version, type: 'boolean' });
+  const outcome = outcomesOf({ flag_id: flag.flagId, version: flag.version, type: 'boolean' }, BOOLEAN_VARIANTS, []);
   const ranges = percentageRanges(percentage);
   if (ruleId === undefined) {
     return { ...flag, ...compileServe(ranges, (variant, isSplit) => outcome(variant, isSplit ? 'SPLIT' : 'STATIC')) };
@@ -107,6 +111,9 @@ function compileServe(
 function hashSuffix(salt: string): Uint8Array {
   return new TextEncoder().encode(`:${salt}`);
 }
+
+/** In the order of their indexes. */
+const BOOLEAN_VARIANTS: readonly string[] = ['off', 'on'];
 
 interface ServedRange {
   readonly edge: number;
@@ -144,8 +151,8 @@ type OutcomeOf = (variant: string, reason: Reason, ruleId?: string) => Outcome;
 
 type OutcomeSource = Pick<FlagDocument, 'flag_id' | 'version' | 'type' | 'variants' | 'off_variant' | 'format'>;
 
-/** Makes each outcome once: hundreds of ranges and thousands of targets share them. */
-function outcomesOf(document: OutcomeSource): OutcomeOf {
+/** Makes each outcome once, into `list`: hundreds of ranges and thousands of targets share them. */
+function outcomesOf(document: OutcomeSource, variants: readonly string[], list: Outcome[]): OutcomeOf {
   const made = new Map<string, Outcome>();
   return (variant, reason, ruleId) => {
     // A rule_id has no space in it.
@@ -162,9 +169,12 @@ function outcomesOf(document: OutcomeSource): OutcomeOf {
       value,
       reason,
       ruleId,
+      index: list.length,
+      variantIndex: variants.indexOf(variant),
       format: document.format,
     });
     made.set(name, outcome);
+    list.push(outcome);
     return outcome;
   };
 }
@@ -191,9 +201,11 @@ function makeOutcome(answer: {
   readonly value: Json;
   readonly reason: Reason;
   readonly ruleId?: string | undefined;
+  readonly index: number;
+  readonly variantIndex: number;
   readonly format: NumberFormat | undefined;
 }): Outcome {
-  const { flagId, version, enabled, variant, value, reason, ruleId, format } = answer;
+  const { flagId, version, enabled, variant, value, reason, ruleId, index, variantIndex, format } = answer;
   const choice = ['"variant":', JSON.stringify(variant), ',"value":', renderValue(value, format)].join('');
   const served = [
     choice,
@@ -211,6 +223,8 @@ function makeOutcome(answer: {
     value,
     reason,
     ruleId,
+    index,
+    variantIndex,
     satisfies: !UNSATISFYING.has(reason),
     // Joined, not added: the sum of strings is a tree that the first request would have to flatten.
     replyHead: ['{"flag_id":', JSON.stringify(flagId), ',"enabled":', String(enabled), ',"user_id":'].join(''),
@@ -242,6 +256,8 @@ function quarantine(json: string, address: FlagAddress, issues: readonly Issue[]
     ...offAnswer(fields, known),
     enabled: false,
     reason: 'QUARANTINED',
+    index: 0,
+    variantIndex: 0,
   });
   return {
     flagId: address.id,
@@ -255,6 +271,8 @@ function quarantine(json: string, address: FlagAddress, issues: readonly Issue[]
     json:
       Object.keys(fields).length > 0 ? json : JSON.stringify({ flag_id: address.id, environment: address.environment }),
     quarantined: issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; '),
+    variants: [outcome.variant],
+    outcomes: [outcome],
     hashSuffix: hashSuffix(address.id),
     bucketBy: undefined,
     bucketPath: undefined,

@@ -21,6 +21,10 @@ export interface Outcome {
   readonly value: Json;
   readonly reason: Reason;
   readonly ruleId: string | undefined;
+  /** Its place among its flag's `outcomes`. */
+  readonly index: number;
+  /** Its variant's place among its flag's `variants`. */
+  readonly variantIndex: number;
   /** Whether it can meet a prerequisite: false for DISABLED, PREREQUISITE_FAILED, BUCKET_KEY_MISSING, QUARANTINED. */
   readonly satisfies: boolean;
   /**
@@ -117,6 +121,10 @@ export interface CompiledFlag extends CompiledServe {
   readonly json: string;
   /** Set when the document does not compile: why. Such a flag answers QUARANTINED. */
   readonly quarantined: string | undefined;
+  /** Names by index, at most 250: what a batch's bytes stand for. A boolean flag has off, on. */
+  readonly variants: readonly string[];
+  /** All that it can answer, at most 65,535. */
+  readonly outcomes: readonly Outcome[];
   /** UTF-8 of ":" + (salt ?? flag_id). */
   readonly hashSuffix: Uint8Array;
   /** undefined: the user_id; else the attribute whose value is hashed. */

@@ -1,5 +1,6 @@
 // What the worker asks of a server library: requests in, bytes out. Only this folder knows which library that is, so
-// that a second one can take its place. A WebSocket upgrade will be one more method of `Transport`.
+// that a second one can take its place.
+import type { SocketRoute } from './socket.ts';
 
 /** Answers one request: replies before it returns, or takes the exchange along with `hold`. */
 export type Handler = (exchange: Exchange) => void;
@@ -91,6 +92,8 @@ export interface Transport {
   readonly name: string;
   /** Registers one method and pattern: `/api/v1/flags/{flag_id}/evaluate`. Before `listen`. */
   route(method: 'GET', pattern: string, handler: Handler): void;
+  /** Registers a WebSocket at a path. A request for it that asks for no upgrade goes to the fallback. Before `listen`. */
+  socket(pattern: string, route: SocketRoute): void;
   /** Everything that no route took, whatever its method. Before `listen`. */
   fallback(handler: Handler): void;
   /** Resolves with the port in use; rejects when the address cannot be had. */

@@ -69,6 +69,9 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
     route: (_method, pattern, handler) => {
       app.get(pattern.replaceAll(/\{(\w+)\}/g, ':$1'), (res, req) => run(handler, res, req));
     },
+    socket: () => {
+      throw new Error('to be written');
+    },
     fallback: (handler) => {
       app.any('/*', (res, req) => run(handler, res, req));
     },
