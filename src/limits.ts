@@ -268,6 +268,39 @@ const sockets = {
     'snapshots',
     'Swapped while a client does not take what it was sent; past it closed with 1013. Each state of 10,000 flags that is kept takes about 0.5 MB.',
   ),
+  socketsMax: bound(32_768, 'sockets', 'WebSockets open on one worker: an idle one costs about 2 KB. Past it 503.'),
+  socketsPerKeyMax: bound(
+    16_384,
+    'sockets',
+    "Of one key on one worker, so that one key cannot take them all. A web page's key is the same for all its readers.",
+  ),
+  socketsUnauthenticatedMax: bound(
+    512,
+    'sockets',
+    'On one worker whose first message, with the key, has not come yet: anybody can open one. Past it 503.',
+  ),
+  socketAuthMsMax: bound(5000, 'ms', 'For that first message to come: a slow phone takes one.'),
+  socketMessageBytesMax: bound(
+    MIB,
+    'bytes',
+    'Of one message from a client: 1009 past it. As a request body; past twice that the connection is cut while it comes.',
+  ),
+  socketRequestsMax: bound(
+    256,
+    'requests',
+    'In flight on one socket: 1013 past it. Four times what the protocol promises.',
+  ),
+  socketUnsentBytesMax: bound(
+    16 * MIB,
+    'bytes',
+    'That one client has not taken: 1013 past it. The largest reply fits, and no single reply may be larger.',
+  ),
+  socketsUnsentBytesMax: bound(
+    512 * MIB,
+    'bytes',
+    'That all clients of a worker have not taken. Past it 1013 for whoever is sent something with more than 1 MiB unsent.',
+  ),
+  socketMalformedMax: bound(10, 'messages', 'That cannot be read, in the life of a socket: 1008 at the last of them.'),
 } as const satisfies Record<string, Bound>;
 
 const observation = {

@@ -9,6 +9,7 @@ import { createCors } from './http/cors.ts';
 import { createDeliver } from './http/deliver.ts';
 import type { HttpDeps } from './http/deps.ts';
 import { createFailureAnswer, createPipeline } from './http/pipeline.ts';
+import { refuse } from './http/refusal.ts';
 import { createRunCommand } from './routes/commands.ts';
 import { createDocsHandlers } from './routes/docs.ts';
 import { createEnvironmentHandlers, createKeyHandlers } from './routes/environments-keys.ts';
@@ -20,20 +21,30 @@ import { createStreamHandler } from './routes/ofrep-stream.ts';
 import { createReportHandlers } from './routes/reports.ts';
 import { createSegmentHandlers } from './routes/segments.ts';
 import { createServiceHandlers, type ServiceState } from './routes/service.ts';
+import { createSockets } from './socket/connections.ts';
+import { createDispatch } from './socket/dispatch.ts';
 import type { Transport } from './transport/transport.ts';
 import { createUwsTransport } from './transport/uws.ts';
 
 /** A connection on which nothing came for this long while draining is an idle one. */
 const DRAIN_QUIET_MS = 250;
+/** Left of the deadline for the last close frames to go. */
+const DRAIN_MARGIN_MS = 250;
+const SOCKET_PATTERN = routes.find(({ operationId }) => operationId === 'openSocket')?.pattern ?? '';
+const UPGRADE_HEADERS = [
+  ['Upgrade', 'websocket'],
+  ['Connection', 'Upgrade'],
+  ['Sec-WebSocket-Version', '13'],
+] as const;
 
 export interface Http {
   /** Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had. */
   listen(): Promise<number>;
   /**
    * Unready at once; after `delayMs` takes no new connections and closes each with its next reply. Resolves when
-   * nothing is in flight. May be called twice.
+   * nothing is in flight and no WebSocket is left, which takes `deadlineMs` at most. May be called twice.
    */
-  drain(delayMs: number): Promise<void>;
+  drain(delayMs: number, deadlineMs: number): Promise<void>;
   /** Cuts every connection. May be called twice. */
   close(): void;
 }
@@ -57,9 +68,20 @@ export function createHttp(deps: HttpDeps): Http {
     ...createServiceHandlers(deps, state, JSON.stringify(makeOpenApi(deps.build.version))),
     ...createDocsHandlers(),
     ofrepStream: createStreamHandler(deps, streams, Date.now),
+    // The transport has taken whatever asks for an upgrade.
+    openSocket: () => refuse('UPGRADE_REQUIRED', undefined, UPGRADE_HEADERS),
   };
   const deliver = createDeliver(deps, cors);
   const pipeline = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
+  const sockets = createSockets({
+    http: deps,
+    auth,
+    deliver,
+    dispatch: createDispatch({ evaluations: undefined }),
+    now: Date.now,
+    random: Math.random,
+    authMs: deps.socketAuthMs,
+  });
   const routeIndex = routes.findIndex(({ operationId }) => operationId === 'evaluateFlag');
   const evaluateGet = createEvaluateGet({
     http: deps,
@@ -78,16 +100,21 @@ export function createHttp(deps: HttpDeps): Http {
       transport = await createUwsTransport({ onFailure: createFailureAnswer(deliver, deps.logger) });
       state.transport = transport.name;
       transport.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
+      transport.socket(SOCKET_PATTERN, sockets.route);
       transport.fallback((exchange) => pipeline(exchange, undefined));
       return transport.listen(deps.config.host, deps.config.port);
     },
-    drain: (delayMs) => {
+    drain: (delayMs, deadlineMs) => {
       state.draining = true;
-      drained ??= delay(delayMs).then(() => transport?.drain(DRAIN_QUIET_MS));
+      drained ??= delay(delayMs).then(() => {
+        sockets.drain(Math.max(0, deadlineMs - delayMs - DRAIN_MARGIN_MS));
+        return transport?.drain(DRAIN_QUIET_MS);
+      });
       return drained;
     },
     close: () => {
       streams.close();
+      sockets.close();
       transport?.close();
     },
   };

@@ -6,6 +6,7 @@ import { buildInfo } from '../build-info.ts';
 import { loadConfig } from '../config.ts';
 import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
 import { hashUser } from '../kernel/murmur3.ts';
+import { limits } from '../limits.ts';
 import { createAccessLog } from '../observe/access-log.ts';
 import { createLogger } from '../observe/logger.ts';
 import { EXIT_CONFIGURATION } from '../run/owned.ts';
@@ -73,6 +74,7 @@ export async function runWorker(slot: number): Promise<void> {
     hash: hashUser,
     accessLog: createAccessLog(logger, config.accessLog),
     ownMetrics: () => renderOwnMetrics(tallies, holder),
+    socketAuthMs: limits.socketAuthMsMax,
   });
 
   let listening = false;
@@ -97,7 +99,7 @@ export async function runWorker(slot: number): Promise<void> {
     draining = true;
     logger.info({ why, deadline_ms: deadlineMs }, 'draining');
     setTimeout(() => process.exit(0), deadlineMs);
-    await http.drain(delayMs);
+    await http.drain(delayMs, deadlineMs);
     // What it holds of rate limits goes to the others.
     limiter.close();
     process.exit(0);
