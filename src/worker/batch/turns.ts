@@ -36,10 +36,7 @@ interface Place {
  * @param deps.now milliseconds, with fractions
  * @param deps.defer calls back once the loop has looked at its sockets; setImmediate
  */
-export function createTurns(deps: {
-  readonly now: () => number;
-  readonly defer?: (turn: () => void) => void;
-}): Turns {
+export function createTurns(deps: { readonly now: () => number; readonly defer?: (turn: () => void) => void }): Turns {
   const { now, defer = setImmediate } = deps;
   const places = new Map<object, Place>();
   // A Set keeps the order in which places come: the first one is next.

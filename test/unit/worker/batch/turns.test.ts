@@ -187,7 +187,10 @@ test('property: every job ends, in order for each owner, and no turn takes longe
       const ended = bench.ended.map((name) => name.split('.').map(Number) as [number, number]);
       for (const owner of owners.keys()) {
         const own = ended.filter(([of]) => of === owner).map(([, i]) => i);
-        t.same(own, own.toSorted((a, b) => a - b));
+        t.same(
+          own,
+          own.toSorted((a, b) => a - b),
+        );
       }
       t.equal(ended.length, jobs.length);
       // A slice that passes the bound at once, one of each kind at the turn.
