@@ -3,7 +3,6 @@
 // before any reply that has to be read with it; what was begun before keeps its older revision and is read as it was.
 
 import { errors } from '../../errors.ts';
-import { HEAD_BYTES } from '../../kernel/batch-kernel.ts';
 import { limits } from '../../limits.ts';
 import type { Batches } from '../batch/batches.ts';
 import type { Plans } from '../batch/plans.ts';
@@ -171,11 +170,6 @@ export function createHandles(deps: {
     const flagCount = plan.flagIds.length;
     if (userCount > limits.binaryUsersMax || userCount * flagCount > limits.binaryEvaluationsMax)
       return connection.sendError(id, 'INVALID_REQUEST', tooMany(userCount, flagCount));
-    if (userCount === 0) {
-      const head = new Uint8Array(HEAD_BYTES);
-      writeReplyHead(head, isPacked, handle.number, id, 0, flagCount, revision);
-      return connection.sendBinary(head);
-    }
     const settle = connection.begin();
     if (settle === undefined) return;
     handle.inFlightCount += 1;
