@@ -41,6 +41,12 @@ export interface HeldExchange {
   /** The body's bytes, its own copy; undefined as soon as it is over the limit; empty when the client has gone. */
   body(): Promise<Uint8Array | undefined>;
   /**
+   * Before anything of it is taken: calls `look` once, when the body has ended, with its bytes, which are valid until it
+   * returns; undefined when it is over its limit or the client has gone. What `look` leaves without an answer is there
+   * for `body` as if nobody had looked. It must not throw.
+   */
+  whenEnded(look: (bytes: Uint8Array | undefined) => void): void;
+  /**
    * Instead of `body`, one call at a time: the next bytes of the body, their own copy; undefined when no more come, and
    * `bodyEnded` says why.
    */
@@ -91,7 +97,7 @@ export interface Transport {
   /** Shown by /healthz: "uws". */
   readonly name: string;
   /** Registers one method and pattern: `/api/v1/flags/{flag_id}/evaluate`. Before `listen`. */
-  route(method: 'GET', pattern: string, handler: Handler): void;
+  route(method: 'GET' | 'POST', pattern: string, handler: Handler): void;
   /** Registers a WebSocket at a path. A request for it that asks for no upgrade goes to the fallback. Before `listen`. */
   socket(pattern: string, route: SocketRoute): void;
   /** Everything that no route took, whatever its method. Before `listen`. */
@@ -112,9 +118,8 @@ export interface TransportOptions {
   readonly onFailure: (error: unknown, exchange: Exchange | undefined) => void;
 }
 
-/** Header lines, prepared once and sent many times. Made by `makeHead` only. */
+/** Header lines, prepared once and sent many times. Made by `makeHead` and `fillHead` only. */
 export interface Head {
-  readonly lines: readonly (readonly [name: string, value: string])[];
   /** The first line's name, and its value followed by all the other lines, ready to be written in one go. */
   readonly firstName: string;
   readonly rest: string;
@@ -135,5 +140,28 @@ export function makeHead(lines: readonly (readonly [name: string, value: string]
   const first = lines[0];
   if (first === undefined) throw new Error('a reply needs a header');
   const rest = [first[1], ...lines.slice(1).map(([name, value]) => `${name}: ${value}`)].join('\r\n');
-  return { lines, firstName: first[0], rest };
+  return { firstName: first[0], rest };
+}
+
+/** Header lines of which one value is missing: what stands before and behind it. */
+export interface OpenHead {
+  readonly firstName: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+/** As makeHead, with a place for the value of `name` between the first lines and the others. */
+export function makeOpenHead(first: Parameters<typeof makeHead>[0], name: string, others: Parameters<typeof makeHead>[0]): OpenHead {
+  const marked = makeHead([...first, [name, ''], ...others]);
+  const { firstName, rest } = makeHead(first);
+  const before = `${rest}\r\n${name}: `;
+  return { firstName, before, after: marked.rest.slice(before.length) };
+}
+
+/**
+ * The whole of it, made for one reply: nothing is checked. `value` is one that cannot end its line; `last` is empty, or
+ * a line more with what separates it: `\r\nETag: "x"`.
+ */
+export function fillHead(head: OpenHead, value: string, last: string): Head {
+  return { firstName: head.firstName, rest: head.before + value + head.after + last };
 }
