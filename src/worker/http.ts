@@ -9,6 +9,8 @@ import { createCors } from './http/cors.ts';
 import { createDeliver } from './http/deliver.ts';
 import type { HttpDeps } from './http/deps.ts';
 import { createFailureAnswer, createPipeline } from './http/pipeline.ts';
+import { createPreparedHead } from './http/prepared-head.ts';
+import { createShortPost, createShortReplies } from './http/short-post.ts';
 import { createRunCommand } from './routes/commands.ts';
 import { createDocsHandlers } from './routes/docs.ts';
 import { createEnvironmentHandlers, createKeyHandlers } from './routes/environments-keys.ts';
@@ -16,6 +18,8 @@ import { createEvaluateGet } from './routes/evaluate.ts';
 import { createEvaluationHandlers } from './routes/evaluations.ts';
 import { createFlagHandlers } from './routes/flags.ts';
 import { createOfrepHandlers } from './routes/ofrep.ts';
+import { createBulkResponder } from './routes/ofrep-bulk.ts';
+import { createBulkFrames } from './routes/ofrep-bulk-frame.ts';
 import { createStreamHandler } from './routes/ofrep-stream.ts';
 import { createReportHandlers } from './routes/reports.ts';
 import { createSegmentHandlers } from './routes/segments.ts';
@@ -44,9 +48,10 @@ export function createHttp(deps: HttpDeps): Http {
   const auth = createAuth();
   const run = createRunCommand(deps.link);
   const streams = createEventStreams({ holder: deps.holder, now: Date.now, random: Math.random });
+  const bulkFrames = createBulkFrames();
   const keyed: KeyedHandlers = {
     ...createEvaluationHandlers(deps.hash, deps.unknownFlags),
-    ...createOfrepHandlers(deps.hash, deps.unknownFlags),
+    ...createOfrepHandlers(deps.hash, deps.unknownFlags, bulkFrames),
     ...createFlagHandlers(run),
     ...createSegmentHandlers(run),
     ...createEnvironmentHandlers(run),
@@ -59,7 +64,13 @@ export function createHttp(deps: HttpDeps): Http {
     ofrepStream: createStreamHandler(deps, streams, Date.now),
   };
   const deliver = createDeliver(deps, cors);
-  const pipeline = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
+  const { pipeline, leave } = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
+  const replies = createShortReplies(deliver, createPreparedHead(deps.holder, cors.enabled));
+  const ofrepBulk = createShortPost(
+    { http: deps, auth, pipeline, leave, corsEnabled: cors.enabled },
+    'ofrepEvaluateFlags',
+    createBulkResponder(deps.hash, bulkFrames, replies),
+  );
   const routeIndex = routes.findIndex(({ operationId }) => operationId === 'evaluateFlag');
   const evaluateGet = createEvaluateGet({
     http: deps,
@@ -78,6 +89,7 @@ export function createHttp(deps: HttpDeps): Http {
       transport = await createUwsTransport({ onFailure: createFailureAnswer(deliver, deps.logger) });
       state.transport = transport.name;
       transport.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
+      transport.route('POST', ofrepBulk.pattern, ofrepBulk.handler);
       transport.fallback((exchange) => pipeline(exchange, undefined));
       return transport.listen(deps.config.host, deps.config.port);
     },

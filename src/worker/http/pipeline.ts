@@ -62,6 +62,9 @@ export interface Left {
   readonly held: HeldExchange;
 }
 
+/** `error`: what a hot path threw, answered with 500; undefined: the pipeline goes on with the request from its body on. */
+export type Leave = (left: Left, error: unknown) => void;
+
 /** Answers 500 for a handler that threw; `exchange` as long as it is open. */
 export function createFailureAnswer(
   deliver: Deliver,
@@ -84,8 +87,7 @@ export function createPipeline(deps: {
   readonly open: OpenHandlers;
 }): {
   readonly pipeline: Pipeline;
-  /** Goes on with a request from its body on. */
-  readonly resume: (left: Left) => void;
+  readonly leave: Leave;
 } {
   const { holder, limiter, uploads, logger } = deps.http;
   const waiters = { count: 0 };
@@ -93,6 +95,11 @@ export function createPipeline(deps: {
   function keyOf(request: RawRequest, snapshot: ServingSnapshot): ServingKey | undefined {
     const rawKey = rawKeyOf(request.headers.get('x-api-key') ?? '', request.headers.get('authorization') ?? '');
     return deps.auth.find(rawKey, snapshot, Date.now());
+  }
+
+  function fail(delivery: Delivery, held: HeldExchange, error: unknown): void {
+    logger.error({ err: error, requestId: delivery.request.requestId }, 'a request failed');
+    deps.deliver.whole(held, delivery, refuse('INTERNAL'));
   }
 
   /** Answers when the promise is there. */
@@ -103,10 +110,7 @@ export function createPipeline(deps: {
           if (isRefusal(answer) || !isStreamed(answer)) return deliverTo(held, delivery, answer);
           return deps.deliver.streamed(held, delivery, answer);
         },
-        (error: unknown) => {
-          logger.error({ err: error, requestId: delivery.request.requestId }, 'a request failed');
-          deps.deliver.whole(held, delivery, refuse('INTERNAL'));
-        },
+        (error: unknown) => fail(delivery, held, error),
       )
       .catch((error: unknown) =>
         logger.error({ err: error, requestId: delivery.request.requestId }, 'a reply could not be written'),
@@ -178,9 +182,10 @@ export function createPipeline(deps: {
 
   return {
     pipeline,
-    resume: ({ routeIndex, ...left }) => {
-      const match = { route: routes[routeIndex] as Route, index: routeIndex, raw: [] };
-      admit({ ...left, match }, ADMITTED);
+    leave: (left, error) => {
+      const { request, routeIndex, key, held } = left;
+      if (error !== undefined) return fail({ request, routeIndex, key, showsLimit: false }, held, error);
+      return admit({ ...left, match: { route: routes[routeIndex] as Route, index: routeIndex, raw: [] } }, ADMITTED);
     },
   };
 }

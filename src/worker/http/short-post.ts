@@ -2,21 +2,21 @@
 // The short way of an evaluation by POST: what is plainly right is answered as soon as its body is there, and whatever
 // is unusual goes, as it stands, to the pipeline, which alone knows how and in what order to refuse.
 import { type OperationId, type Route, routes } from '../../api/routes.ts';
-import { RANK } from '../../core/scopes.ts';
 import { asFields, type Fields, own } from '../../core/reading.ts';
+import { RANK } from '../../core/scopes.ts';
 import { limits } from '../../limits.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
 import { ADMITTED } from '../limiter.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
 import { type Exchange, fillHead, type Handler, type HeldExchange } from '../transport/transport.ts';
 import { checkMediaType, readEvaluationJson } from './body.ts';
+import type { Answer } from './call.ts';
 import type { Deliver, Delivery } from './deliver.ts';
 import type { HttpDeps } from './deps.ts';
 import { defaultEnvironment } from './environment.ts';
-import type { Left, Pipeline } from './pipeline.ts';
+import type { Leave, Left, Pipeline } from './pipeline.ts';
 import type { PreparedHead } from './prepared-head.ts';
-import { isRefusal, refuse } from './refusal.ts';
-import type { Reply } from './reply.ts';
+import { isRefusal } from './refusal.ts';
 import { copyRequestOf, declaredBytes, type RawRequest } from './request.ts';
 
 /** A request that nothing is unusual of, as far as all routes go. */
@@ -37,8 +37,8 @@ export type ShortResponder = (call: ShortCall) => boolean;
 export interface ShortReplies {
   /** 200 with JSON, as the pipeline would send it. `last`: a header line more, as fillHead takes it. */
   json(call: ShortCall, body: string | Uint8Array, last: string): void;
-  /** Any other. */
-  other(call: ShortCall, reply: Reply): void;
+  /** Any other, while the snapshot of the call is the one that is served. */
+  other(call: ShortCall, answer: Answer): void;
 }
 
 export function createShortReplies(deliver: Deliver, preparedHead: PreparedHead): ShortReplies {
@@ -48,39 +48,32 @@ export function createShortReplies(deliver: Deliver, preparedHead: PreparedHead)
       held.send('200 OK', fillHead(head, delivery.request.requestId, last), body);
       deliver.count(delivery, 200);
     },
-    other({ held, delivery, snapshot }, reply) {
-      deliver.whole(held, delivery, { ...reply, revision: snapshot.revision });
+    other({ held, delivery }, answer) {
+      deliver.whole(held, delivery, answer);
     },
   };
 }
 
 export function createShortPost(
   deps: {
-    readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'logger'>;
+    readonly http: Pick<HttpDeps, 'holder' | 'limiter'>;
     readonly auth: Auth;
-    readonly deliver: Deliver;
     readonly pipeline: Pipeline;
-    readonly resume: (left: Left) => void;
+    readonly leave: Leave;
     /** Whether pages of other origins may call: then a request from one takes the way that adds their headers. */
     readonly corsEnabled: boolean;
   },
   operationId: OperationId,
   respond: ShortResponder,
 ): { readonly pattern: string; readonly handler: Handler } {
-  const { holder, limiter, logger } = deps.http;
-  const { auth, deliver, pipeline, resume, corsEnabled } = deps;
+  const { holder, limiter } = deps.http;
+  const { auth, pipeline, leave, corsEnabled } = deps;
   const routeIndex = routes.findIndex((route) => route.operationId === operationId);
   const { pattern, body: bodySpec, environment: named } = routes[routeIndex] as Route;
   const member = bodySpec?.attributes ?? 'attributes';
 
   /** The body is there. False: nothing was begun. */
-  function answer(
-    request: RawRequest,
-    key: ServingKey,
-    snapshot: ServingSnapshot,
-    held: HeldExchange,
-    bytes: Uint8Array,
-  ): boolean {
+  function answer({ request, key, snapshot, held }: Left, bytes: Uint8Array): boolean {
     const nowMs = Date.now();
     // The body may have come long after its head: what changed meanwhile, and what was revoked, is seen by the pipeline.
     if (holder.current !== snapshot || !(nowMs < key.expiresAtMs)) return false;
@@ -108,15 +101,16 @@ export function createShortPost(
     const verdict = limiter.tryTake(key, nowMs);
     if (verdict !== ADMITTED || key.rank < RANK.evaluate) return pipeline(exchange, { key, verdict });
     const held = exchange.hold(limits.bodyBytesMax);
+    const left = { request, routeIndex, key, snapshot, held };
     // The one closure of a request: its body comes after this has returned.
     held.whenEnded((bytes) => {
+      let failure: unknown;
       try {
-        if (bytes !== undefined && answer(request, key, snapshot, held, bytes)) return;
+        if (bytes !== undefined && answer(left, bytes)) return;
       } catch (error) {
-        logger.error({ err: error, requestId: request.requestId }, 'a request failed');
-        return deliver.whole(held, { request, routeIndex, key, showsLimit: false }, refuse('INTERNAL'));
+        failure = error;
       }
-      resume({ request, routeIndex, key, snapshot, held });
+      leave(left, failure);
     });
   }
 

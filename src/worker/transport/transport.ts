@@ -151,7 +151,11 @@ export interface OpenHead {
 }
 
 /** As makeHead, with a place for the value of `name` between the first lines and the others. */
-export function makeOpenHead(first: Parameters<typeof makeHead>[0], name: string, others: Parameters<typeof makeHead>[0]): OpenHead {
+export function makeOpenHead(
+  first: Parameters<typeof makeHead>[0],
+  name: string,
+  others: Parameters<typeof makeHead>[0],
+): OpenHead {
   const marked = makeHead([...first, [name, ''], ...others]);
   const { firstName, rest } = makeHead(first);
   const before = `${rest}\r\n${name}: `;
