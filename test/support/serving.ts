@@ -144,6 +144,8 @@ export interface Serving {
   staleSeconds: number;
   /** Verdict for keys with a limit. */
   verdict: 0 | 1 | 2;
+  /** The key_ids that a token was asked for, in turn. */
+  readonly taken: string[];
   /** What waiting for a token ends with. */
   waited: boolean;
   /** What the primary answers; undefined: it is away. */
@@ -193,7 +195,10 @@ export async function startServing(
     onSwap: (tell) => void swapListeners.push(tell),
   };
   const limiter: HttpDeps['limiter'] = {
-    tryTake: (key) => (key.rateLimit === 0 ? ADMITTED : serving.verdict),
+    tryTake: (key) => {
+      serving.taken.push(key.keyId);
+      return key.rateLimit === 0 ? ADMITTED : serving.verdict;
+    },
     waitTake: () => Promise.resolve(serving.waited),
     standing: (key) => ({ limit: key.rateLimit, remaining: serving.verdict === SPENT ? 0 : 5, resetSeconds: 17 }),
   };
@@ -237,6 +242,7 @@ export async function startServing(
     snapshot,
     staleSeconds: 0,
     verdict: ADMITTED,
+    taken: [],
     waited: true,
     command: () => ({ ok: false, code: 'STORAGE_UNAVAILABLE', detail: 'away' }),
     metricsText: undefined,

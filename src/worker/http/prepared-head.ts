@@ -32,7 +32,5 @@ function headOf(revision: number, staleSeconds: number, varies: boolean): OpenHe
     ['X-Flags-Revision', String(revision)],
   ];
   if (staleSeconds > 0) first.push(['X-Flags-Stale', String(staleSeconds)]);
-  const others: [name: string, value: string][] = [['Cache-Control', 'no-store']];
-  if (varies) others.push(['Vary', 'Origin']);
-  return makeOpenHead(first, 'X-Request-Id', others);
+  return makeOpenHead(first, 'X-Request-Id', [['Cache-Control', 'no-store']], varies ? [['Vary', 'Origin']] : []);
 }

@@ -143,29 +143,31 @@ export function makeHead(lines: readonly (readonly [name: string, value: string]
   return { firstName: first[0], rest };
 }
 
-/** Header lines of which one value is missing: what stands before and behind it. */
+/** Header lines with a place for one value, and behind it one for a line more. */
 export interface OpenHead {
   readonly firstName: string;
+  /** Up to the value. */
   readonly before: string;
+  /** From the value to the place for a line. */
+  readonly middle: string;
   readonly after: string;
 }
 
-/** As makeHead, with a place for the value of `name` between the first lines and the others. */
-export function makeOpenHead(
-  first: Parameters<typeof makeHead>[0],
-  name: string,
-  others: Parameters<typeof makeHead>[0],
-): OpenHead {
-  const marked = makeHead([...first, [name, ''], ...others]);
+type Lines = Parameters<typeof makeHead>[0];
+
+/** As makeHead, in this order: `first`, `name` with a value to come, `second`, perhaps a line, `third`. */
+export function makeOpenHead(first: Lines, name: string, second: Lines, third: Lines): OpenHead {
   const { firstName, rest } = makeHead(first);
-  const before = `${rest}\r\n${name}: `;
-  return { firstName, before, after: marked.rest.slice(before.length) };
+  // Checked with all that will stand there.
+  makeHead([[name, ''], ...second, ...third]);
+  const text = (lines: Lines): string => lines.map(([line, value]) => `\r\n${line}: ${value}`).join('');
+  return { firstName, before: `${rest}\r\n${name}: `, middle: text(second), after: text(third) };
 }
 
 /**
- * The whole of it, made for one reply: nothing is checked. `value` is one that cannot end its line; `last` is empty, or
- * a line more with what separates it: `\r\nETag: "x"`.
+ * The whole of it, made for one reply: nothing is checked. `value` is one that cannot end its line; `line` is empty, or
+ * a line with what separates it from the one before: `\r\nETag: "x"`.
  */
-export function fillHead(head: OpenHead, value: string, last: string): Head {
-  return { firstName: head.firstName, rest: head.before + value + head.after + last };
+export function fillHead(head: OpenHead, value: string, line: string): Head {
+  return { firstName: head.firstName, rest: head.before + value + head.middle + line + head.after };
 }
