@@ -3,7 +3,7 @@
 // and for an image that is larger than the other's arena.
 import type { Columns } from './batch-columns.ts';
 import type { Fragments } from './batch-fragments.ts';
-import type { BatchKernel, ScanProblem } from './batch-kernel.ts';
+import type { BatchKernel } from './batch-kernel.ts';
 import {
   CELL_ENABLED_SHIFT,
   CELL_OUTCOME_SHIFT,
@@ -19,39 +19,30 @@ import {
   checkRows,
   checkScan,
   createKernelMemory,
+  createKernelState,
   type KernelMemory,
-  type LastOutcomes,
+  type KernelState,
+  noOutcome,
   PLACE_WORDS,
   packedRowCells,
+  refuseScan,
   USERS_MAX,
 } from './kernel-memory.ts';
 import { isUtf8 } from './utf8.ts';
 
 const COMMA = 0x2c;
 
-/** A kernel, and what the other one needs of it when it hands a call over. */
-export interface JsKernel extends BatchKernel {
-  /** Takes `count` users as scanned: they are in the memory that both share. */
-  adopt(count: number): void;
-}
-
-/** @param memory of the kernel that hands its largest images over; else its own is made */
-export function createJsKernel(memory: KernelMemory = createKernelMemory()): JsKernel {
+/**
+ * @param memory and `state` of the kernel that hands images over that are too large for it; else there is nobody to
+ * share with
+ */
+export function createJsKernel(
+  memory: KernelMemory = createKernelMemory(),
+  state: KernelState = createKernelState(),
+): BatchKernel {
   const { users, places, cells, outcomes, reply } = memory;
   // A row of `packed` before its cells become bits.
   let row = new Uint8Array(0);
-  let scanned = 0;
-  let problem: ScanProblem = 'truncated';
-  let problemUser = 0;
-  let rowsWritten = 0;
-  const last: LastOutcomes = { columns: 0, rows: 0 };
-
-  const refuse = (user: number, why: ScanProblem): number => {
-    problem = why;
-    problemUser = user;
-    scanned = 0;
-    return -1;
-  };
 
   return {
     name: 'js',
@@ -59,43 +50,40 @@ export function createJsKernel(memory: KernelMemory = createKernelMemory()): JsK
     usersMax: USERS_MAX,
     cellsMax: CELLS_MAX,
     get problem() {
-      return problem;
+      return state.problem;
     },
     get problemUser() {
-      return problemUser;
+      return state.problemUser;
     },
     get rowsWritten() {
-      return rowsWritten;
-    },
-    adopt(count) {
-      scanned = count;
+      return state.rowsWritten;
     },
     scan(byteCount, count, withAttributes) {
       checkScan(byteCount, count);
       let at = 0;
       for (let user = 0; user < count; user++) {
-        if (at + 2 > byteCount) return refuse(user, 'truncated');
+        if (at + 2 > byteCount) return refuseScan(state, user, 'truncated');
         const length = (users[at] as number) | ((users[at + 1] as number) << 8);
         at += 2;
-        if (length === 0) return refuse(user, 'empty');
-        if (length > byteCount - at) return refuse(user, 'truncated');
-        if (!isUtf8(users, at, at + length)) return refuse(user, 'not-utf8');
+        if (length === 0) return refuseScan(state, user, 'empty');
+        if (length > byteCount - at) return refuseScan(state, user, 'truncated');
+        if (!isUtf8(users, at, at + length)) return refuseScan(state, user, 'not-utf8');
         const place = user * PLACE_WORDS;
         places[place] = at;
         places[place + 1] = length;
         at += length;
         let attributesLength = 0;
         if (withAttributes) {
-          if (at + 4 > byteCount) return refuse(user, 'truncated');
+          if (at + 4 > byteCount) return refuseScan(state, user, 'truncated');
           attributesLength = wordAt(users, at);
           at += 4;
-          if (attributesLength > byteCount - at) return refuse(user, 'truncated');
+          if (attributesLength > byteCount - at) return refuseScan(state, user, 'truncated');
         }
         places[place + 2] = at;
         places[place + 3] = attributesLength;
         at += attributesLength;
       }
-      scanned = count;
+      state.scanned = count;
       return at;
     },
     userAt: (user) => places[user * PLACE_WORDS] as number,
@@ -103,7 +91,7 @@ export function createJsKernel(memory: KernelMemory = createKernelMemory()): JsK
     attributesAt: (user) => places[user * PLACE_WORDS + 2] as number,
     attributesBytes: (user) => places[user * PLACE_WORDS + 3] as number,
     variants(columns, first, count) {
-      checkRows(first, count, scanned, columns.count);
+      checkRows(first, count, state.scanned, columns.count);
       const words = wordsOf(columns);
       const template = words[VARIANTS_TEMPLATE_WORD] as number;
       for (let i = 0; i < count; i++) {
@@ -114,8 +102,8 @@ export function createJsKernel(memory: KernelMemory = createKernelMemory()): JsK
       return cells.subarray(0, count * columns.count);
     },
     packed(columns, first, count) {
-      const rowCells = packedRowCells(columns);
-      checkRows(first, count, scanned, rowCells);
+      const rowCells = packedRowCells(columns.count);
+      checkRows(first, count, state.scanned, rowCells);
       const words = wordsOf(columns);
       if (row.length < rowCells) row = new Uint8Array(rowCells);
       const template = words[ENABLED_TEMPLATE_WORD] as number;
@@ -128,7 +116,7 @@ export function createJsKernel(memory: KernelMemory = createKernelMemory()): JsK
       return cells.subarray(0, (count * rowCells) >> 3);
     },
     outcomes(columns, first, count) {
-      checkRows(first, count, scanned, columns.count);
+      checkRows(first, count, state.scanned, columns.count);
       const words = wordsOf(columns);
       const template = new Uint16Array(words.buffer, words.byteOffset + (words[OUTCOMES_TEMPLATE_WORD] as number));
       for (let i = 0; i < count; i++) {
@@ -136,12 +124,12 @@ export function createJsKernel(memory: KernelMemory = createKernelMemory()): JsK
         copyRow(template, 0, outcomes, at, columns.count);
         decide(words, first + i, outcomes, at, CELL_OUTCOME_SHIFT);
       }
-      last.columns = columns.count;
-      last.rows = count;
+      state.outcomeColumns = columns.count;
+      state.outcomeRows = count;
       return outcomes.subarray(0, count * columns.count);
     },
     assemble(fragments, first, count, open, close) {
-      checkAssemble(fragments, first, count, last);
+      checkAssemble(fragments.count, first, count, state);
       const words = wordsOf(fragments);
       let at = 0;
       let i = 0;
@@ -150,7 +138,7 @@ export function createJsKernel(memory: KernelMemory = createKernelMemory()): JsK
         if (end < 0) break;
         at = end;
       }
-      rowsWritten = i;
+      state.rowsWritten = i;
       return reply.subarray(0, at);
     },
   };
@@ -196,11 +184,6 @@ export function createJsKernel(memory: KernelMemory = createKernelMemory()): JsK
     reply[at++] = close;
     return at;
   }
-}
-
-/** A cell that its column has no text for: the caller filled in what is not an outcome of that flag. */
-export function noOutcome(column: number): string {
-  return `a cell of column ${column} holds an outcome that its flag does not have`;
 }
 
 function wordsOf({ image }: Columns | Fragments): Uint32Array {

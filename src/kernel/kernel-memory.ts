@@ -1,7 +1,5 @@
 // What both kernels work in, how large it is, and the checks before a call: inside of them nothing is checked again.
-import type { Columns } from './batch-columns.ts';
-import type { Fragments } from './batch-fragments.ts';
-import { HEAD_BYTES } from './batch-kernel.ts';
+import { HEAD_BYTES, type ScanProblem } from './batch-kernel.ts';
 
 /** Of one scan: a frame may have so many, and a user takes 3 or more of them. */
 export const USERS_BYTES = 1_048_576;
@@ -21,6 +19,20 @@ export interface KernelMemory {
   /** The same bytes as `cells`, and as many cells. */
   readonly outcomes: Uint16Array;
   readonly reply: Uint8Array;
+}
+
+/** What the calls before have left behind: of the last scan, the last outcomes and the last assembly. */
+export interface KernelState {
+  scanned: number;
+  problem: ScanProblem;
+  problemUser: number;
+  outcomeColumns: number;
+  outcomeRows: number;
+  rowsWritten: number;
+}
+
+export function createKernelState(): KernelState {
+  return { scanned: 0, problem: 'truncated', problemUser: 0, outcomeColumns: 0, outcomeRows: 0, rowsWritten: 0 };
 }
 
 /** A memory of its own, for a kernel without WebAssembly. */
@@ -50,24 +62,31 @@ export function checkRows(first: number, count: number, scanned: number, rowCell
 }
 
 /** The same, for rows of the last outcomes. */
-export function checkAssemble(fragments: Fragments, first: number, count: number, last: LastOutcomes): void {
-  if (fragments.count !== last.columns) {
-    throw new RangeError(`fragments of ${fragments.count} columns for outcomes of ${last.columns}`);
+export function checkAssemble(fragmentColumns: number, first: number, count: number, state: KernelState): void {
+  if (fragmentColumns !== state.outcomeColumns) {
+    throw new RangeError(`fragments of ${fragmentColumns} columns for outcomes of ${state.outcomeColumns}`);
   }
-  if (!isWithin(first, last.rows) || !isWithin(count, last.rows - first)) {
-    throw new RangeError(`${count} rows from ${first} on, of ${last.rows} rows of outcomes`);
+  if (!isWithin(first, state.outcomeRows) || !isWithin(count, state.outcomeRows - first)) {
+    throw new RangeError(`${count} rows from ${first} on, of ${state.outcomeRows} rows of outcomes`);
   }
 }
 
-/** What `assemble` is about. */
-export interface LastOutcomes {
-  columns: number;
-  rows: number;
+/** A cell that its column has no text for: the caller filled in what is not an outcome of that flag. */
+export function noOutcome(column: number): string {
+  return `a cell of column ${column} holds an outcome that its flag does not have`;
+}
+
+/** Notes why a scan was refused; returns what `scan` does then. */
+export function refuseScan(state: KernelState, user: number, problem: ScanProblem): number {
+  state.scanned = 0;
+  state.problem = problem;
+  state.problemUser = user;
+  return -1;
 }
 
 /** Cells of a row of `packed`, with those that fill its last byte. */
-export function packedRowCells(columns: Columns): number {
-  return Math.ceil(columns.count / 8) * 8;
+export function packedRowCells(columnCount: number): number {
+  return Math.ceil(columnCount / 8) * 8;
 }
 
 function isWithin(value: number, max: number): boolean {

@@ -4,11 +4,19 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { test } from 'tap';
 import { makeColumns } from '../../../src/kernel/batch-columns.ts';
+import { createBatchKernel } from '../../../src/kernel/create-batch-kernel.ts';
 import { createJsKernel } from '../../../src/kernel/js-kernel.ts';
 import { compiled } from '../core/support.ts';
 import { expected, given, scanned, someFlags, someUsers } from './support.ts';
 
-const kernels = [createJsKernel()];
+const kernels = [createJsKernel(), createBatchKernel().kernel];
+
+test('the kernel in WebAssembly is loaded, and agrees with the reference', (t) => {
+  const { kernel, warning } = createBatchKernel();
+  t.equal(warning, undefined);
+  t.equal(kernel.name, 'wasm');
+  t.end();
+});
 
 for (const kernel of kernels) {
   test(`${kernel.name}: cells of any flags and users are what core answers`, (t) => {
