@@ -3,6 +3,9 @@
 import { makeOpenApi } from '../api/openapi.ts';
 import { routeLabels, routes } from '../api/routes.ts';
 import { createAuth } from './auth.ts';
+import { createBatches } from './batch/batches.ts';
+import { createPlans } from './batch/plans.ts';
+import { createTurns } from './batch/turns.ts';
 import { createEventStreams } from './event-streams.ts';
 import type { KeyedHandlers, OpenHandlers } from './http/call.ts';
 import { createCors } from './http/cors.ts';
@@ -18,8 +21,7 @@ import { createEvaluateGet } from './routes/evaluate.ts';
 import { createEvaluationHandlers } from './routes/evaluations.ts';
 import { createFlagHandlers } from './routes/flags.ts';
 import { createOfrepHandlers } from './routes/ofrep.ts';
-import { createBulkResponder } from './routes/ofrep-bulk.ts';
-import { createBulkFrames } from './routes/ofrep-bulk-frame.ts';
+import { createBulk } from './routes/ofrep-bulk.ts';
 import { createStreamHandler } from './routes/ofrep-stream.ts';
 import { createReportHandlers } from './routes/reports.ts';
 import { createSegmentHandlers } from './routes/segments.ts';
@@ -48,10 +50,15 @@ export function createHttp(deps: HttpDeps): Http {
   const auth = createAuth();
   const run = createRunCommand(deps.link);
   const streams = createEventStreams({ holder: deps.holder, now: Date.now, random: Math.random });
-  const bulkFrames = createBulkFrames();
+  const now = (): number => performance.now();
+  const turns = createTurns({ now });
+  const plans = createPlans();
+  const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, plans, now });
+  const bulk = createBulk({ batches, turns });
   const keyed: KeyedHandlers = {
     ...createEvaluationHandlers(deps.hash, deps.unknownFlags),
-    ...createOfrepHandlers(deps.hash, deps.unknownFlags, bulkFrames),
+    ...createOfrepHandlers(deps.hash, deps.unknownFlags),
+    ofrepEvaluateFlags: bulk.handler,
     ...createFlagHandlers(run),
     ...createSegmentHandlers(run),
     ...createEnvironmentHandlers(run),
@@ -69,7 +76,7 @@ export function createHttp(deps: HttpDeps): Http {
   const ofrepBulk = createShortPost(
     { http: deps, auth, pipeline, leave, corsEnabled: cors.enabled },
     'ofrepEvaluateFlags',
-    createBulkResponder(deps.hash, bulkFrames, replies),
+    bulk.responder(replies),
   );
   const routeIndex = routes.findIndex(({ operationId }) => operationId === 'evaluateFlag');
   const evaluateGet = createEvaluateGet({

@@ -11,9 +11,11 @@ const INACTIVITY_SECONDS = 120;
 export interface BulkFrame {
   /** For tagOf. */
   readonly tagBase: string;
-  /** Behind the array of flags, to the end. All of it follows from what the ETag is made of. */
+  /** Behind the array of flags, to the end; before it is BULK_HEAD. All of it follows from what the ETag is made of. */
   readonly tail: string;
 }
+
+export const BULK_HEAD = '{"flags":';
 
 interface KnownFrame extends BulkFrame {
   readonly epoch: string;

@@ -7,16 +7,13 @@ import { withOfrepCode } from '../http/ofrep-failure.ts';
 import { isRefusal, refuse } from '../http/refusal.ts';
 import { jsonReply } from '../http/reply.ts';
 import { findEnvironment, findFlagToEvaluate } from './lookup.ts';
-import { createBulkHandler } from './ofrep-bulk.ts';
-import type { BulkFrames } from './ofrep-bulk-frame.ts';
 import { readOfrepContext } from './ofrep-context.ts';
 import { successJson, unanswered, unansweredDetails } from './ofrep-reply.ts';
 
 export function createOfrepHandlers(
   hash: HashUser,
   unknownFlags: HttpDeps['unknownFlags'],
-  frames: BulkFrames,
-): Pick<KeyedHandlers, 'ofrepEvaluateFlag' | 'ofrepEvaluateFlags'> {
+): Pick<KeyedHandlers, 'ofrepEvaluateFlag'> {
   return {
     ofrepEvaluateFlag: (call) => {
       const context = readOfrepContext(call.body, call.bodyBytes);
@@ -35,6 +32,5 @@ export function createOfrepHandlers(
           : withOfrepCode(refuse('INVALID_REQUEST', details), 'TARGETING_KEY_MISSING');
       };
     },
-    ofrepEvaluateFlags: createBulkHandler(hash, frames),
   };
 }
