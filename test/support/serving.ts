@@ -11,6 +11,7 @@ import { renderDocument } from '../../src/core/document.ts';
 import type { FlagDocument } from '../../src/core/model.ts';
 import { createFlag } from '../../src/core/parse.ts';
 import type { CommandOutcome, CommandRequest, UnknownFlags } from '../../src/ipc/messages.ts';
+import { createBatchKernel } from '../../src/kernel/create-batch-kernel.ts';
 import { hashUser } from '../../src/kernel/murmur3.ts';
 import type { AccessRecord } from '../../src/observe/access-log.ts';
 import type { HttpDeps } from '../../src/worker/http/deps.ts';
@@ -144,6 +145,8 @@ export interface Serving {
   staleSeconds: number;
   /** Verdict for keys with a limit. */
   verdict: 0 | 1 | 2;
+  /** The key_ids that a token was asked for, in turn. */
+  readonly taken: string[];
   /** What waiting for a token ends with. */
   waited: boolean;
   /** What the primary answers; undefined: it is away. */
@@ -196,7 +199,10 @@ export async function startServing(
     onSwap: (tell) => void swapListeners.push(tell),
   };
   const limiter: HttpDeps['limiter'] = {
-    tryTake: (key) => (key.rateLimit === 0 ? ADMITTED : serving.verdict),
+    tryTake: (key) => {
+      serving.taken.push(key.keyId);
+      return key.rateLimit === 0 ? ADMITTED : serving.verdict;
+    },
     waitTake: () => Promise.resolve(serving.waited),
     standing: (key) => ({ limit: key.rateLimit, remaining: serving.verdict === SPENT ? 0 : 5, resetSeconds: 17 }),
   };
@@ -209,6 +215,7 @@ export async function startServing(
     holder,
     limiter,
     hash: hashUser,
+    kernel: createBatchKernel().kernel,
     build: { version: '1.2.3', build: 'abc' },
     link: {
       connected: true,
@@ -219,6 +226,7 @@ export async function startServing(
     tallies: {
       request: (routeIndex, status) => void serving.counted.push({ routeIndex, status }),
       count: (name, by) => void serving.counters.set(name, (serving.counters.get(name) ?? 0) + by),
+      answered: (route) => serving.counted.filter(({ routeIndex }) => routeIndex === route).length,
       gauge: (name, value) => void serving.gauges.set(name, value),
     },
     unknownFlags: { count: (...counted) => void serving.unknown.push(counted) },
@@ -245,6 +253,7 @@ export async function startServing(
     snapshot,
     staleSeconds: 0,
     verdict: ADMITTED,
+    taken: [],
     waited: true,
     command: () => ({ ok: false, code: 'STORAGE_UNAVAILABLE', detail: 'away' }),
     metricsText: undefined,

@@ -25,6 +25,8 @@ export interface Delivery {
 }
 
 export interface Deliver {
+  /** Counts and logs a reply that its route has written itself. */
+  count(delivery: Delivery, status: number): void;
   whole(outlet: Outlet, delivery: Delivery, answer: Answer): void;
   /** Counted and logged when it begins. */
   streamed(held: HeldExchange, delivery: Delivery, reply: StreamedReply): Promise<void>;
@@ -68,6 +70,7 @@ export function createDeliver(
   }
 
   return {
+    count,
     whole(outlet, delivery, answer) {
       const reply = isRefusal(answer) ? toError(answer, delivery.request) : answer;
       const head = makeHead(linesOf(delivery, reply, isRefusal(answer) ? answer.code : undefined));

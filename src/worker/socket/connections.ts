@@ -41,11 +41,20 @@ export interface Sockets {
   close(): void;
 }
 
+/** Kept up to date here. */
+export interface SocketCounts {
+  /** Messages since the start. */
+  messages: number;
+  /** Open now. */
+  sockets: number;
+}
+
 export interface SocketsDeps {
   readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'tallies' | 'logger' | 'config'>;
   readonly auth: Auth;
   readonly deliver: Deliver;
   readonly dispatch: Dispatch;
+  readonly counts: SocketCounts;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** From 0 to below 1. */
@@ -55,7 +64,7 @@ export interface SocketsDeps {
 }
 
 export function createSockets(deps: SocketsDeps): Sockets {
-  const { auth, deliver, dispatch, now } = deps;
+  const { auth, counts, deliver, dispatch, now } = deps;
   const { holder, limiter, tallies, logger } = deps.http;
   const isOriginAllowed = createOriginCheck(deps.http.config.allowedOrigins);
   const connections = new Set<LiveConnection>();
@@ -75,8 +84,14 @@ export function createSockets(deps: SocketsDeps): Sockets {
     connection.close(CLOSE.internal, 'something went wrong here');
   }
 
-  function forgetWithoutKey(): void {
-    withoutKey -= 1;
+  function countMessage(): void {
+    counts.messages += 1;
+    tallies.count('burgee_socket_messages_total', 1);
+  }
+
+  function countSockets(): void {
+    counts.sockets = connections.size;
+    tallies.gauge('burgee_worker_sockets', connections.size);
   }
 
   function open(key: ServingKey | undefined, verdict: number): LiveConnection {
@@ -84,7 +99,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     if (key === undefined) withoutKey += 1;
     connections.add(connection);
     expiryLook ??= setInterval(groups.sweep, EXPIRY_LOOK_MS).unref();
-    tallies.gauge('burgee_worker_sockets', connections.size);
+    countSockets();
     return connection;
   }
 
@@ -100,7 +115,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
         return { group: undefined, code: CLOSE.unauthorized, reason: 'the key is unknown, revoked or expired' };
       if (!groups.hasRoom(key))
         return { group: undefined, code: CLOSE.tryAgainLater, reason: 'the key has too many sockets open here' };
-      forgetWithoutKey();
+      withoutKey -= 1;
       return { group: groups.join(key, connection) };
     },
     greet(connection, key, verdict) {
@@ -122,12 +137,12 @@ export function createSockets(deps: SocketsDeps): Sockets {
         .catch((error: unknown) => fail(connection, error));
     },
     dispatch(connection, message, isBinary) {
-      tallies.count('burgee_socket_messages_total', 1);
+      countMessage();
       if (isBinary) dispatch.frame(connection, message);
       else dispatch.text(connection, message);
     },
     refuse(connection, key, message, isBinary) {
-      tallies.count('burgee_socket_messages_total', 1);
+      countMessage();
       tallies.count('burgee_rate_limited_total', 1);
       const retryMs = 1000 * Math.max(1, Math.ceil(limiter.standing(key, now()).resetSeconds));
       dispatch.rateLimited(connection, message, isBinary, retryMs);
@@ -135,13 +150,13 @@ export function createSockets(deps: SocketsDeps): Sockets {
     drained: (connection) => dispatch.drained(connection),
     closing: (code) => tallies.count(`burgee_socket_closes_${code}_total`, 1),
     parted(connection, group, wasOpen) {
-      if (group === undefined) forgetWithoutKey();
+      if (group === undefined) withoutKey -= 1;
       else groups.leave(group, connection);
       if (wasOpen) dispatch.closed(connection);
     },
     gone(connection) {
       connections.delete(connection);
-      tallies.gauge('burgee_worker_sockets', connections.size);
+      countSockets();
       if (connections.size > 0) return;
       clearInterval(expiryLook);
       expiryLook = undefined;

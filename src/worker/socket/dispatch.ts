@@ -2,7 +2,10 @@
 // Hands each message to the part of the protocol that it is for, and refuses what its key may not do.
 import { RANK } from '../../core/scopes.ts';
 import type { Connection, ConnectionPart } from './connection.ts';
+import type { Evaluations } from './evaluate.ts';
+import type { Handles } from './handles.ts';
 import type { ClientMessage } from './messages.ts';
+import type { Pushes } from './pushes.ts';
 import { peekId, readMessage } from './read-message.ts';
 
 /** A connection whose malformed messages are counted. */
@@ -20,26 +23,48 @@ export interface Dispatch extends ConnectionPart {
   rateLimited(connection: Connection, message: Uint8Array, isBinary: boolean, retryAfterMs: number): void;
 }
 
-export function createDispatch(parts: { readonly evaluations: undefined }): Dispatch {
-  const { evaluations } = parts;
+export interface DispatchParts {
+  readonly evaluations: Evaluations;
+  readonly handles: Handles;
+  readonly pushes: Pushes;
+}
 
+export function createDispatch({ evaluations, handles, pushes }: DispatchParts): Dispatch {
   function handle(connection: Connection, message: ClientMessage): void {
     switch (message.type) {
       case 'auth':
         connection.sendError(null, 'INVALID_REQUEST', 'This connection has its key already.');
         return;
+      case 'evaluate':
+        if (mayEvaluate(connection, message.id)) evaluations.evaluate(connection, message);
+        return;
+      case 'evaluate_batch':
+        if (mayEvaluate(connection, message.id)) evaluations.evaluateBatch(connection, message);
+        return;
+      case 'subscribe':
+        if (mayEvaluate(connection, message.id)) pushes.subscribe(connection, message);
+        return;
+      case 'prepare':
+        if (mayEvaluate(connection, message.id)) handles.prepare(connection, message);
+        return;
+      case 'watch':
+        pushes.watch(connection, message);
+        return;
+      case 'unsubscribe':
+        pushes.unsubscribe(connection, message);
+        return;
+      case 'release':
+        handles.release(connection, message);
+        return;
       case 'ping':
         connection.sendText(`{"type":"pong","id":${message.id}}`);
         return;
-      case 'evaluate':
-        mayEvaluate(connection, message.id);
+      case 'stats':
+        pushes.stats(connection, message);
         return;
-      case 'evaluate_batch':
-        mayEvaluate(connection, message.id);
-        return;
-      default:
-        connection.sendError('id' in message ? message.id : null, 'INVALID_REQUEST', 'not served yet');
     }
+    const never: never = message;
+    throw new Error(`not a message: ${String(never)}`);
   }
 
   return {
@@ -52,20 +77,26 @@ export function createDispatch(parts: { readonly evaluations: undefined }): Disp
       connection.sendError(message.id, 'INVALID_REQUEST', message.message);
       if (message.isMalformed) connection.countMalformed();
     },
-    frame(connection) {
-      connection.sendError(null, 'INVALID_REQUEST', 'not served yet');
-      connection.countMalformed();
+    frame(connection, bytes) {
+      if (!mayEvaluate(connection, peekFrameId(bytes))) return;
+      if (!handles.frame(connection, bytes)) connection.countMalformed();
     },
     rateLimited(connection, message, isBinary, retryAfterMs) {
       const id = isBinary ? peekFrameId(message) : peekId(message);
       connection.sendError(id, 'RATE_LIMITED', 'This key has used up its requests for this minute.', retryAfterMs);
     },
-    drained: () => {},
-    closed: () => {},
+    drained(connection) {
+      handles.drained(connection);
+      pushes.drained(connection);
+    },
+    closed(connection) {
+      handles.closed(connection);
+      pushes.closed(connection);
+    },
   };
 }
 
-function mayEvaluate(connection: Connection, id: number): boolean {
+function mayEvaluate(connection: Connection, id: number | null): boolean {
   const { key } = connection;
   if (key.rank >= RANK.evaluate) return true;
   connection.sendError(id, 'SCOPE_REQUIRED', `This needs the scope evaluate; this key has ${key.scopes.join(', ')}.`);

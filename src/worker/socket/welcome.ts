@@ -7,7 +7,11 @@ const LIMITS = JSON.stringify({
   contexts: limits.batchContextsMax,
   flags: limits.batchFlagsMax,
   evaluations: limits.batchEvaluationsMax,
+  binary_users: limits.binaryUsersMax,
+  binary_evaluations: limits.binaryEvaluationsMax,
   requests_in_flight: limits.socketRequestsMax,
+  subscriptions: limits.subscriptionsPerSocketMax,
+  handles: limits.socketHandlesMax,
   unsent_bytes: limits.socketUnsentBytesMax,
 });
 

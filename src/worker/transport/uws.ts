@@ -92,8 +92,10 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
 
   return {
     name: 'uws',
-    route: (_method, pattern, handler) => {
-      app.get(pattern.replaceAll(/\{(\w+)\}/g, ':$1'), (res, req) => run(handler, res, req));
+    route: (method, pattern, handler) => {
+      const path = pattern.replaceAll(/\{(\w+)\}/g, ':$1');
+      if (method === 'GET') app.get(path, (res, req) => run(handler, res, req));
+      else app.post(path, (res, req) => run(handler, res, req));
     },
     socket: (pattern, route) => {
       app.ws(pattern, {
@@ -241,6 +243,10 @@ class Held implements HeldExchange {
 
   body(): Promise<Uint8Array | undefined> {
     return this.incoming.all();
+  }
+
+  whenEnded(look: (bytes: Uint8Array | undefined) => void): void {
+    this.incoming.whenEnded(look);
   }
 
   nextChunk(): Promise<Uint8Array | undefined> {
