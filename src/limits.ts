@@ -191,6 +191,30 @@ const keys = {
   ),
 } as const satisfies Record<string, Bound>;
 
+const sockets = {
+  socketHandlesMax: bound(64, 'handles', 'Prepared on one socket and not released.'),
+  socketHandleFlagsMax: bound(
+    100_000,
+    'flags',
+    'Of all handles of one socket: every flag of the two largest environments.',
+  ),
+  preparedListsBytesMax: bound(
+    128 * MIB,
+    'bytes',
+    'Of all different lists of flags that the handles of one worker have; equal ones are held once. A flag counts as 320 and its name.',
+  ),
+  preparedCharsMax: bound(
+    4 * MIB,
+    'characters',
+    'Of the flags in one prepared message: 50,000 boolean flags. One flag may be named ten thousand times.',
+  ),
+  socketKeptBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    'Of binary frames of one socket whose turn has not come: 64 of the largest. Past it 1013.',
+  ),
+} as const satisfies Record<string, Bound>;
+
 const processes = {
   workersMax: bound(
     256,
