@@ -1,16 +1,16 @@
 // Pushes with everything around them in the hands of the test: clients that take their bytes or do not, a snapshot that
 // is swapped, and a worker whose turns come one by one.
-import type { HashUser } from '../../src/core/compiled.ts';
-import { evaluate } from '../../src/core/evaluate.ts';
 import type { ErrorCode } from '../../src/errors.ts';
+import { createBatchKernel } from '../../src/kernel/create-batch-kernel.ts';
 import { hashUser } from '../../src/kernel/murmur3.ts';
-import type { Batches } from '../../src/worker/batch/batches.ts';
+import { createBatches } from '../../src/worker/batch/batches.ts';
+import { createPlans } from '../../src/worker/batch/plans.ts';
 import type { Job, Turns } from '../../src/worker/batch/turns.ts';
-import { isSpent, startAllowance } from '../../src/worker/routes/allowance.ts';
-import { isVisible } from '../../src/worker/routes/lookup.ts';
 import type { ServingKey, ServingSnapshot } from '../../src/worker/serving.ts';
 import type { Connection } from '../../src/worker/socket/connection.ts';
 import { createPushes, type Pushes } from '../../src/worker/socket/pushes.ts';
+
+const { kernel } = createBatchKernel();
 
 /** What a client was sent, as it reads it. */
 export interface Told {
@@ -97,35 +97,6 @@ export class ManualTurns implements Turns {
   }
 }
 
-/** Evaluates as POST /evaluate does, in one step. */
-export function simpleBatches(hash: HashUser): Pick<Batches, 'json'> {
-  return {
-    json: (batch) => ({
-      step() {
-        if (batch.abandoned?.() === true) return true;
-        const { environment, key } = batch;
-        const visible = [...environment.flags.values()].filter((flag) => isVisible(key, flag));
-        const byId = new Map(visible.map((flag) => [flag.flagId, flag]));
-        const allowance = startAllowance();
-        const rows = batch.contexts.map((context) => {
-          const members = (batch.flagIds ?? [...byId.keys()]).map((flagId) => {
-            const flag = byId.get(flagId);
-            const text =
-              flag === undefined
-                ? '{"error":"FLAG_NOT_FOUND"}'
-                : evaluate(flag, context, environment, hash, undefined, allowance).batchJson;
-            return `${JSON.stringify(flagId)}:${text}`;
-          });
-          return `{${members.join(',')}}`;
-        });
-        if (isSpent(allowance)) batch.tooMuchWork();
-        else batch.done(Buffer.from(`${batch.head}${rows.join(',')}${batch.tail}`));
-        return true;
-      },
-    }),
-  };
-}
-
 export interface Pushing {
   readonly pushes: Pushes;
   readonly turns: ManualTurns;
@@ -165,7 +136,7 @@ export function startPushing(
     unknown,
     pushes: createPushes({
       holder,
-      batches: simpleBatches(hashUser),
+      batches: createBatches({ kernel, hash: hashUser, plans: createPlans(), now: () => performance.now() }),
       turns,
       hash: hashUser,
       unknownFlags: { count: (environment, flagId) => void unknown.push(`${environment}/${flagId}`) },

@@ -347,6 +347,7 @@ test('a socket has so many subscriptions, and they keep so many bytes; what ends
   t.match(large.take(), [{ id: 999, code: 'TOO_MANY_SUBSCRIPTIONS' }]);
   pushing.pushes.closed(large);
   subscribe(pushing, large, 1, { flagIds });
+  await pushing.settle();
   t.match(large.take(), [{ type: 'result' }]);
 });
 
@@ -370,6 +371,7 @@ test('work that one message may not make is refused in words', async (t) => {
   const pushing = startPushing(serve(flags));
   const connection = pushing.connect(key);
   subscribe(pushing, connection, 1, { attributes: { x: 'ab'.repeat(30_000) } });
+  await pushing.settle();
   t.match(connection.take(), [{ type: 'error', id: 1, code: 'INVALID_REQUEST' }]);
   t.equal(connection.inFlight, 0);
 });
