@@ -159,10 +159,10 @@ test('a key of the same id with another secret closes the sockets of the old one
 });
 
 test('a key that expires closes its idle sockets', async (t) => {
-  const expiresAtMs = Date.now() + 300;
-  const serving = await startServing(makeSnapshot(1, [], [makeKey({ raw: KEY, scope: 'evaluate', expiresAtMs })]));
-  t.teardown(() => serving.http.close());
+  const serving = await start(t);
   const client = await open(t, serving, { key: KEY });
+  const expiresAtMs = Date.now() + 200;
+  serving.swap(makeSnapshot(813, [], [makeKey({ raw: KEY, scope: 'evaluate', expiresAtMs })]));
   t.match(await client.closed, { code: 4401 });
   t.ok(Date.now() >= expiresAtMs);
 });
