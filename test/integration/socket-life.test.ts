@@ -256,3 +256,17 @@ test('a drain says goodbye, answers on, and closes with 1001', async (t) => {
   await drained;
   t.equal(serving.gauges.get('burgee_worker_sockets'), 0);
 });
+
+test('a flood of pings whose pongs nobody reads is cut', async (t) => {
+  const serving = await start(t);
+  const client = await open(t, serving, { key: KEY });
+  client.socket.on('error', () => {});
+  client.socket.pause();
+  const other = await open(t, serving, { key: KEY });
+  const payload = Buffer.alloc(125);
+  while (serving.gauges.get('burgee_worker_sockets') === 2) {
+    for (let i = 0; i < 5000 && client.socket.readyState === client.socket.OPEN; i++) client.socket.ping(payload);
+    await other.ping();
+  }
+  t.match(await other.ping(), { type: 'pong' });
+});
