@@ -108,6 +108,7 @@ const HOT_FILES = [
   'src/worker/routes/evaluate.ts',
   'src/worker/routes/ofrep-reply.ts',
   'src/worker/routes/outcome-reply.ts',
+  'src/worker/socket/binary-frames.ts',
   'src/worker/tallies.ts',
 ];
 const HOT_MARKER = '// Hot path.';
