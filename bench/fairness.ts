@@ -3,7 +3,7 @@
 //   npm run bench:fairness
 //   npm run bench:fairness -- --seconds 3
 import { parseArgs } from 'node:util';
-import { encodeRequest } from '../test/support/binary-frames.ts';
+import { encodeRequest } from '../test/support/binary-client.ts';
 import { clientFrame, OPCODE, openRawWebSocket, textFrame } from '../test/support/raw-web-socket.ts';
 import { positiveInteger, warnWhenBusy } from './socket/machine.ts';
 import { type MeasuredService, startMeasuredService } from './socket/measured-service.ts';
@@ -122,13 +122,13 @@ async function attacks(measured: MeasuredService): Promise<readonly Attack[]> {
       flags: named(name),
     });
   const prologue = textFrame({ type: 'prepare', id: 1, environment: 'prod', flags: named(plain) });
-  const users = Array.from({ length: BINARY_USERS }, (_, i) => `user-${i}`);
+  const users = Array.from({ length: BINARY_USERS }, (_, i) => ({ userId: `user-${i}` }));
   // The first handle of a socket is the same on each.
   const socket = await openRawWebSocket({ port: measured.port, key: measured.key });
   socket.write(prologue);
   const { handle } = await socket.nextJson();
   socket.close();
-  const binary = clientFrame(OPCODE.binary, encodeRequest({ handle, id: 1, packed: false, users }));
+  const binary = clientFrame(OPCODE.binary, encodeRequest({ op: 1, options: 0, handle, id: 1, users }));
   return [
     { name: 'JSON', evaluations: JSON_CONTEXTS * FLAGS, opcode: OPCODE.text, frame: json(plain) },
     {

@@ -10,7 +10,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { decodeReply, encodeRequest } from '../test/support/binary-frames.ts';
+import { type BinaryUser, decodeReply, encodeRequest } from '../test/support/binary-client.ts';
 import { clientFrame, OPCODE, openRawWebSocket, type RawWebSocket, textFrame } from '../test/support/raw-web-socket.ts';
 import { cpuTimes, median, pin, positiveInteger, WORKER_CORE, warnWhenBusy } from './socket/machine.ts';
 import { type MeasuredService, startMeasuredService } from './socket/measured-service.ts';
@@ -99,17 +99,16 @@ async function prepareBinary(measured: MeasuredService, socket: RawWebSocket, mo
   socket.write(prologue);
   const prepared = await socket.nextJson();
   if (prepared.flags?.length !== FLAGS) throw new Error(`prepare answered ${JSON.stringify(prepared)}`);
-  const users = (frame: number): readonly string[] => Array.from({ length: USERS }, (_, i) => userId(frame, i));
+  const users = (frame: number): readonly BinaryUser[] =>
+    Array.from({ length: USERS }, (_, i) => ({ userId: userId(frame, i) }));
+  const request = { op: 1, options: mode === 'packed' ? 1 : 0, handle: prepared.handle };
   // A handle lives as long as its socket: that of the first prepare is the same on each.
   const frames = Array.from({ length: FRAMES }, (_, frame) =>
-    clientFrame(
-      OPCODE.binary,
-      encodeRequest({ handle: prepared.handle, id: 1000 + frame, packed: mode === 'packed', users: users(frame) }),
-    ),
+    clientFrame(OPCODE.binary, encodeRequest({ ...request, id: 1000 + frame, users: users(frame) })),
   );
   socket.write(frames[0] as Buffer);
   const reply = await socket.nextBinary();
-  const { users: userCount, cell } = decodeReply(reply);
+  const { userCount, cell } = decodeReply(reply);
   if (userCount !== USERS) throw new Error(`${userCount} users were answered`);
   for (let user = 0; user < USERS; user += SAMPLE_EVERY) {
     for (const [i, { flag_id: id, variants }] of prepared.flags.entries()) {
