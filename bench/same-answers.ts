@@ -34,7 +34,7 @@ try {
   const contexts = manyContexts(seed, Math.ceil(pairs / FLAGS));
   console.log(`${contexts.length} contexts x ${FLAGS} flags, seed ${seed}`);
   const startedMs = performance.now();
-  const { compared, differences, examples } = await compareWays({
+  const { compared, differences, reasons, examples } = await compareWays({
     port: service.port,
     key,
     many,
@@ -42,6 +42,7 @@ try {
     singles,
     lanes: LANES,
   });
+  console.log(`reasons: ${[...reasons].map(([reason, count]) => `${reason} ${count}`).join(', ')}`);
   for (const [way, count] of compared) {
     console.log(`${way.padEnd(20)} ${String(count).padStart(8)} compared, ${differences.get(way) ?? 0} different`);
   }

@@ -34,6 +34,17 @@ test(`${FLAGS * CONTEXTS} random pairs of user and flag have one answer by ${WAY
   for (const way of ['OFREP bulk', 'POST /evaluate', 'evaluate', 'evaluate_batch', 'binary op 2']) {
     t.equal(result.compared.get(way), FLAGS * CONTEXTS, way);
   }
+  for (const reason of [
+    'STATIC',
+    'SPLIT',
+    'TARGET_MATCH',
+    'RULE_MATCH',
+    'PREREQUISITE_FAILED',
+    'BUCKET_KEY_MISSING',
+    'DISABLED',
+  ]) {
+    t.ok((result.reasons.get(reason) ?? 0) > CONTEXTS / 10, `${result.reasons.get(reason)} answers were ${reason}`);
+  }
   t.same(result.examples, []);
   t.same([...result.differences], []);
 });

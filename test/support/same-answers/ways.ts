@@ -13,6 +13,8 @@ export interface Comparison {
   readonly compared: Map<string, number>;
   /** By way: those that differ. */
   readonly differences: Map<string, number>;
+  /** Of the pairs: what the answers were given for, so that it shows what was compared. */
+  readonly reasons: Map<string, number>;
   /** The first few in words. */
   readonly examples: string[];
 }
@@ -49,11 +51,11 @@ type Check = (way: string, batch: Batch, user: number, flag: number, got: unknow
 
 export async function compareWays(options: CompareOptions): Promise<Comparison> {
   const { many, contexts } = options;
-  const comparison: Comparison = { compared: new Map(), differences: new Map(), examples: [] };
+  const comparison: Comparison = { compared: new Map(), differences: new Map(), reasons: new Map(), examples: [] };
   const check: Check = (way, batch, user, flag, got, expected) => {
-    comparison.compared.set(way, (comparison.compared.get(way) ?? 0) + 1);
+    count(comparison.compared, way);
     if (got === expected) return;
-    comparison.differences.set(way, (comparison.differences.get(way) ?? 0) + 1);
+    count(comparison.differences, way);
     if (comparison.examples.length >= EXAMPLES_MAX) return;
     const where = `${many.flagIds[flag]} for ${JSON.stringify(batch.contexts[user])}`;
     comparison.examples.push(`${way}: ${where}: ${JSON.stringify(got)}, evaluate() ${JSON.stringify(expected)}`);
@@ -74,6 +76,7 @@ export async function compareWays(options: CompareOptions): Promise<Comparison> 
       while (next < batches.length) {
         const number = next++;
         const batch = expect(many, batches[number] as readonly SharedContext[]);
+        for (const { reason } of batch.expected.flat()) count(comparison.reasons, reason);
         await askBinary(lane, batch, check);
         await askMessages(lane, many, batch, check, number % 2 === 0);
         await askHttp(lane, many, batch, check, number % 2 === 0);
@@ -86,6 +89,10 @@ export async function compareWays(options: CompareOptions): Promise<Comparison> 
   };
   await Promise.all(Array.from({ length: options.lanes }, work));
   return comparison;
+}
+
+function count(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
 async function openLane({ port, key, many }: CompareOptions): Promise<Lane> {
