@@ -82,7 +82,20 @@ const evaluations = {
   batchEvaluationsMax: bound(
     100_000,
     'evaluations',
-    'Contexts times flags in one POST /evaluate: about 10 MB of reply, and 80 to 150 ms of a worker on two busy cores.',
+    'Contexts times flags in one batch by JSON: about 10 MB of reply.',
+  ),
+  binaryEvaluationsMax: bound(1_000_000, 'evaluations', 'Users times flags in one binary frame: 1 MB of reply.'),
+  binaryUsersMax: bound(10_000, 'users', 'In one binary frame. What the kernel keeps of each is in fixed memory.'),
+  plansMax: bound(256, 'lists', 'Of flags that a worker keeps ready for one environment, because clients ask again.'),
+  planColumnsMax: bound(
+    100_000,
+    'flags',
+    'In all of those lists together: about 300 bytes each once they are used again.',
+  ),
+  planFragmentsBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    'Of prepared texts for all lists of one environment. Past it replies are made of strings, as for a list seen once.',
   ),
   requestConditionsMax: bound(
     2_000_000,
@@ -175,6 +188,30 @@ const keys = {
     1024,
     'requests',
     'Of one key waiting on one worker for a refill; past it the answer is 429 at once.',
+  ),
+} as const satisfies Record<string, Bound>;
+
+const sockets = {
+  socketHandlesMax: bound(64, 'handles', 'Prepared on one socket and not released.'),
+  socketHandleFlagsMax: bound(
+    100_000,
+    'flags',
+    'Of all handles of one socket: every flag of the two largest environments.',
+  ),
+  preparedListsBytesMax: bound(
+    128 * MIB,
+    'bytes',
+    'Of all different lists of flags that the handles of one worker have; equal ones are held once. A flag counts as 320 and its name.',
+  ),
+  preparedCharsMax: bound(
+    4 * MIB,
+    'characters',
+    'Of the flags in one prepared message: 50,000 boolean flags. One flag may be named ten thousand times.',
+  ),
+  socketKeptBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    'Of binary frames of one socket whose turn has not come: 64 of the largest. Past it 1013.',
   ),
 } as const satisfies Record<string, Bound>;
 

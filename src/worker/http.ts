@@ -3,6 +3,9 @@
 import { makeOpenApi } from '../api/openapi.ts';
 import { routeLabels, routes } from '../api/routes.ts';
 import { createAuth } from './auth.ts';
+import { createBatches } from './batch/batches.ts';
+import { createPlans } from './batch/plans.ts';
+import { createTurns } from './batch/turns.ts';
 import { createEventStreams } from './event-streams.ts';
 import type { KeyedHandlers, OpenHandlers } from './http/call.ts';
 import { createCors } from './http/cors.ts';
@@ -44,8 +47,12 @@ export function createHttp(deps: HttpDeps): Http {
   const auth = createAuth();
   const run = createRunCommand(deps.link);
   const streams = createEventStreams({ holder: deps.holder, now: Date.now, random: Math.random });
+  const now = (): number => performance.now();
+  const turns = createTurns({ now });
+  const plans = createPlans();
+  const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, plans, now });
   const keyed: KeyedHandlers = {
-    ...createEvaluationHandlers(deps.hash, deps.unknownFlags),
+    ...createEvaluationHandlers({ hash: deps.hash, unknownFlags: deps.unknownFlags, plans, batches, turns }),
     ...createOfrepHandlers(deps.hash, deps.unknownFlags),
     ...createFlagHandlers(run),
     ...createSegmentHandlers(run),

@@ -5,6 +5,8 @@ import { routeLabels } from '../api/routes.ts';
 import { buildInfo } from '../build-info.ts';
 import { loadConfig } from '../config.ts';
 import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
+import type { BatchKernel } from '../kernel/batch-kernel.ts';
+import { createBatchKernel } from '../kernel/create-batch-kernel.ts';
 import { hashUser } from '../kernel/murmur3.ts';
 import { createAccessLog } from '../observe/access-log.ts';
 import { createLogger } from '../observe/logger.ts';
@@ -71,6 +73,7 @@ export async function runWorker(slot: number): Promise<void> {
     config,
     build: { version, build },
     hash: hashUser,
+    kernel: batchKernel(warn),
     accessLog: createAccessLog(logger, config.accessLog),
     ownMetrics: () => renderOwnMetrics(tallies, holder),
   });
@@ -127,6 +130,12 @@ function leasedLimiter(link: PrimaryLink, workers: number): Limiter {
     workers,
     connected: () => link.connected,
   });
+}
+
+function batchKernel(warn: (fields: object, message: string) => void): BatchKernel {
+  const { kernel, warning } = createBatchKernel();
+  if (warning !== undefined) warn({ kernel: kernel.name }, warning);
+  return kernel;
 }
 
 async function listen(http: Http, logger: ReturnType<typeof createLogger>): Promise<void> {

@@ -11,6 +11,7 @@ import { renderDocument } from '../../src/core/document.ts';
 import type { FlagDocument } from '../../src/core/model.ts';
 import { createFlag } from '../../src/core/parse.ts';
 import type { CommandOutcome, CommandRequest, UnknownFlags } from '../../src/ipc/messages.ts';
+import { createBatchKernel } from '../../src/kernel/create-batch-kernel.ts';
 import { hashUser } from '../../src/kernel/murmur3.ts';
 import type { AccessRecord } from '../../src/observe/access-log.ts';
 import type { HttpDeps } from '../../src/worker/http/deps.ts';
@@ -206,6 +207,7 @@ export async function startServing(
     holder,
     limiter,
     hash: hashUser,
+    kernel: createBatchKernel().kernel,
     build: { version: '1.2.3', build: 'abc' },
     link: {
       connected: true,

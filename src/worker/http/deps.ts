@@ -1,5 +1,6 @@
 // What the HTTP side of a worker is given. Narrow on purpose: each is the part of another module that is used here.
 import type { HashUser } from '../../core/compiled.ts';
+import type { BatchKernel } from '../../kernel/batch-kernel.ts';
 import type { AccessLog } from '../../observe/access-log.ts';
 import type { Limiter } from '../limiter.ts';
 import type { PrimaryLink, SnapshotHolder } from '../serving.ts';
@@ -18,6 +19,8 @@ export interface HttpDeps {
   readonly config: { readonly host: string; readonly port: number; readonly allowedOrigins: readonly string[] };
   readonly build: { readonly version: string; readonly build: string };
   readonly hash: HashUser;
+  /** What evaluates batches. */
+  readonly kernel: BatchKernel;
   readonly logger: { error(fields: object, message: string): void };
   /** This worker's own tallies as Prometheus text, for when the primary does not answer. */
   readonly ownMetrics: () => string | Promise<string>;

@@ -236,6 +236,7 @@ async function readCall(
     query,
     body: body.value,
     bodyBytes: bytes.byteLength,
+    hasGone: () => held.aborted,
     ...environment,
     ...conditions,
     ...taken,

@@ -27,7 +27,7 @@ const NO_HEADERS: Reply['headers'] = [];
 /** A JSON reply that no cache keeps. */
 export function jsonReply(
   status: number,
-  body: string,
+  body: string | Uint8Array,
   headers: Reply['headers'] = NO_HEADERS,
   revision?: number,
 ): Reply {

@@ -1,5 +1,5 @@
 // OpenFeature Remote Evaluation Protocol: one flag, and all of them with an ETag and the address of an event stream.
-import type { CompiledFlag, EvaluationContext, HashUser, Outcome } from '../../core/compiled.ts';
+import type { EvaluationContext, HashUser } from '../../core/compiled.ts';
 import { evaluate } from '../../core/evaluate.ts';
 import type { JsonObject } from '../../core/model.ts';
 import { asFields, own } from '../../core/reading.ts';
@@ -16,7 +16,7 @@ import { checkUserId } from '../http/user-id.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
 import { makeStreamToken, tokenWindow } from '../stream-token.ts';
 import { findEnvironment, findFlagToEvaluate } from './lookup.ts';
-import { flagsJson, successJson, type Unanswered, unanswered } from './ofrep-reply.ts';
+import { flagsJson, successJson, unanswered, unansweredDetails } from './ofrep-reply.ts';
 import { bulkTag } from './ofrep-tag.ts';
 
 /** A page that nobody looks at for this long closes its stream; the protocol's own default, said all the same. */
@@ -38,7 +38,7 @@ export function createOfrepHandlers(
         const outcome = evaluate(flag, context, environment, hash);
         const why = unanswered(outcome);
         if (why === undefined) return jsonReply(200, successJson(outcome, snapshot.revision));
-        const details = detailsOf(flag, why);
+        const details = unansweredDetails(flag, why);
         return why === 'broken'
           ? refuse('INTERNAL', details)
           : withOfrepCode(refuse('INVALID_REQUEST', details), 'TARGETING_KEY_MISSING');
@@ -56,8 +56,7 @@ export function createOfrepHandlers(
         const tag = bulkTag(snapshot, environment, call.key, context, window);
         const unchanged = notModified(call.request, tag);
         if (unchanged !== undefined) return unchanged;
-        const failureOf = (outcome: Outcome, why: Unanswered): string => failureItem(environment, outcome, why);
-        const flags = flagsJson(environment, call.key, context, hash, failureOf);
+        const flags = flagsJson(environment, call.key, context, hash);
         if (flags === undefined) return withOfrepCode(invalid('context', TOO_MUCH_WORK), 'INVALID_CONTEXT');
         return jsonReply(200, `{"flags":${flags},${membersBeside(environment, address)}}`, [['ETag', tag]]);
       };
@@ -81,19 +80,6 @@ function readContext(call: Call): EvaluationContext | Refusal {
   return issue === undefined
     ? { userId: targetingKey as string, attributes: attributes as JsonObject }
     : withOfrepCode(refuseIssues([issue]), 'INVALID_CONTEXT');
-}
-
-function detailsOf(flag: CompiledFlag, why: Unanswered): string {
-  if (why === 'broken') return `The flag ${flag.flagId} cannot be read and has no off_variant to serve.`;
-  return flag.bucketBy === undefined
-    ? `The flag ${flag.flagId} splits users and needs context.targetingKey.`
-    : `The flag ${flag.flagId} splits by ${JSON.stringify(flag.bucketBy)}, which the context lacks.`;
-}
-
-function failureItem(environment: ServingEnvironment, { flagId }: Outcome, why: Unanswered): string {
-  const flag = environment.flags.get(flagId) as CompiledFlag;
-  const errorCode = why === 'broken' ? 'GENERAL' : 'TARGETING_KEY_MISSING';
-  return JSON.stringify({ key: flagId, errorCode, errorDetails: detailsOf(flag, why) });
 }
 
 /** Of the set of flags: all of it follows from what the ETag is made of. */
