@@ -10,8 +10,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { compileFlag } from '../src/core/compile.ts';
+import type { CompiledFlag } from '../src/core/compiled.ts';
 import { type BinaryUser, decodeReply, encodeRequest } from '../test/support/binary-client.ts';
 import { clientFrame, OPCODE, openRawWebSocket, type RawWebSocket, textFrame } from '../test/support/raw-web-socket.ts';
+import { kernelMicros } from './socket/kernel-time.ts';
 import { cpuTimes, median, pin, positiveInteger, WORKER_CORE, warnWhenBusy } from './socket/machine.ts';
 import { type MeasuredService, startMeasuredService } from './socket/measured-service.ts';
 import { runPipeline } from './socket/pipeline.ts';
@@ -25,6 +28,7 @@ const CONNECTIONS = 4;
 const IN_FLIGHT = 16;
 const BINARY_PER_SECOND_TARGET = 20e6;
 const JSON_RATIO_TARGET = 0.6;
+const REQUEST_HEAD_BYTES = 12;
 const SATURATED_SHARE = 0.95;
 /** Of the users of the first frame: so many are also asked one by one. */
 const SAMPLE_EVERY = 20;
@@ -40,6 +44,8 @@ interface Exchange {
   /** What the service answers to the first of them. */
   readonly reply: Buffer;
   readonly evaluationsPerFrame: number;
+  /** Of a binary frame: what the kernel alone takes for one. */
+  readonly kernelMicros?: number;
 }
 
 interface Side {
@@ -118,7 +124,30 @@ async function prepareBinary(measured: MeasuredService, socket: RawWebSocket, mo
       if (answered !== expected) throw new Error(`${id} of ${userId(0, user)}: ${answered}, single ${expected}`);
     }
   }
-  return { mode, frames, prologue, opcode: OPCODE.binary, reply, evaluationsPerFrame: USERS * FLAGS };
+  const request0 = encodeRequest({ ...request, id: 1000, users: users(0) });
+  return {
+    mode,
+    frames,
+    prologue,
+    opcode: OPCODE.binary,
+    reply,
+    evaluationsPerFrame: USERS * FLAGS,
+    kernelMicros: kernelMicros(
+      await compiledFlags(measured),
+      request0.subarray(REQUEST_HEAD_BYTES),
+      USERS,
+      mode === 'packed',
+    ),
+  };
+}
+
+async function compiledFlags(measured: MeasuredService): Promise<readonly CompiledFlag[]> {
+  const flags: CompiledFlag[] = [];
+  for (let i = 0; i < FLAGS; i++) {
+    const document = await measured.ask('GET', `/api/v1/flags/${flagId(i)}?environment=prod`, undefined);
+    flags.push(compileFlag(JSON.stringify(document), { environment: 'prod', id: flagId(i) }));
+  }
+  return flags;
 }
 
 async function prepareJson(measured: MeasuredService, socket: RawWebSocket, mode: Mode): Promise<Exchange> {
@@ -215,7 +244,10 @@ function describe({ evaluationsPerSecond, cpuMicros, serverShare, clientShare }:
   );
 }
 
-function summarise({ mode, evaluationsPerFrame }: Exchange, pairs: readonly Record<'bare' | 'service', Side>[]): void {
+function summarise(
+  { mode, evaluationsPerFrame, kernelMicros: kernel }: Exchange,
+  pairs: readonly Record<'bare' | 'service', Side>[],
+): void {
   const ratio = median(pairs.map((pair) => pair.service.evaluationsPerSecond / pair.bare.evaluationsPerSecond));
   const perSecond = median(pairs.map((pair) => pair.service.evaluationsPerSecond));
   const micros = (side: 'bare' | 'service', part: 'user' | 'system'): number =>
@@ -238,7 +270,8 @@ function summarise({ mode, evaluationsPerFrame }: Exchange, pairs: readonly Reco
   console.log(`${mode}: ratio of frames per second of server CPU ${(bare / service).toFixed(3)}`);
   console.log(
     `${mode}: CPU of the worker a frame ${service.toFixed(1)} us (user ${micros('service', 'user').toFixed(1)}, system ${micros('service', 'system').toFixed(1)}); ` +
-      `the bare server takes ${bare.toFixed(1)} us of that for frames and network; the rest is ${(((service - bare) / evaluationsPerFrame) * 1000).toFixed(1)} ns an evaluation`,
+      `the bare server takes ${bare.toFixed(1)} us of that for frames and network; the rest is ${(service - bare).toFixed(1)} us, ${(((service - bare) / evaluationsPerFrame) * 1000).toFixed(2)} ns an evaluation` +
+      (kernel === undefined ? '' : `, of which the kernel alone takes ${kernel.toFixed(1)} us a frame`),
   );
 }
 

@@ -87,7 +87,7 @@ export function meaningOfText(text: string, environment: string): Meaning {
   if (flagIds !== undefined && !isNames(flagIds)) return invalid;
   if (fields['at_revision'] !== undefined) return invalid;
   const minRevision = fields['min_revision'];
-  if (minRevision !== undefined && !(Number.isSafeInteger(minRevision) && (minRevision as number) >= 0)) return invalid;
+  if (minRevision !== undefined && !(Number.isSafeInteger(minRevision) && (minRevision as number) > 0)) return invalid;
   const mayFail = minRevision !== undefined;
   switch (fields['type']) {
     case 'evaluate':

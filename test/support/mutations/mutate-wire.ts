@@ -59,6 +59,12 @@ export const wireMutations: readonly WireMutation[] = [
       clientFrame(opcodeOf(payload), payload.bytes, { length: payload.bytes.length + 1 + random.below(1000) }),
   },
   {
+    // The server library takes the first four bytes for the mask, and waits for four more.
+    name: 'a frame without a mask',
+    outcome: 'incomplete',
+    apply: (payload) => clientFrame(opcodeOf(payload), payload.bytes, { masked: false }),
+  },
+  {
     name: 'a continuation of nothing',
     outcome: 'ended',
     apply: (payload) => clientFrame(OPCODE.continuation, payload.bytes),
