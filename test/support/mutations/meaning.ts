@@ -15,7 +15,7 @@ export type Meaning =
       readonly contexts: readonly MeantContext[];
       /** undefined: all. */
       readonly flagIds: readonly string[] | undefined;
-      /** It asks for a revision that may not be reached: an error is right too. */
+      /** For its depth or the revision that it asks for, an error is right too. */
       readonly mayFail: boolean;
     }
   | {
@@ -41,6 +41,8 @@ const FLAGS_MAX = 10_000;
 const CONTEXTS_MAX = 1000;
 const EVALUATIONS_MAX = 100_000;
 const BINARY_USERS_MAX = 10_000;
+/** Of the attributes of a context; a message has them in two or three more. */
+const DEPTH_MAX = 16;
 const REQUEST_HEAD_BYTES = 12;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -88,7 +90,8 @@ export function meaningOfText(text: string, environment: string): Meaning {
   if (fields['at_revision'] !== undefined) return invalid;
   const minRevision = fields['min_revision'];
   if (minRevision !== undefined && !(Number.isSafeInteger(minRevision) && (minRevision as number) > 0)) return invalid;
-  const mayFail = minRevision !== undefined;
+  // What is nested deep may be refused for it, even where a later member of the same name counts.
+  const mayFail = minRevision !== undefined || depthOf(text) > DEPTH_MAX;
   switch (fields['type']) {
     case 'evaluate':
     case 'subscribe': {
@@ -157,6 +160,17 @@ export function utf8(bytes: Buffer | undefined): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Of its brackets, those in texts too: an upper bound. */
+function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const character of text) {
+    if (character === '[' || character === '{') deepest = Math.max(deepest, ++depth);
+    else if (character === ']' || character === '}') depth--;
+  }
+  return deepest;
 }
 
 /** Only its type: HTTP is asked whether it is valid. */
