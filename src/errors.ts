@@ -46,6 +46,7 @@ export const errors = {
     title: "This change is over the environment's policy; confirm it with the token.",
   },
   TOO_MANY_STREAMS: { status: 503, title: 'This worker has as many event streams open as it allows; try again.' },
+  TOO_MANY_SUBSCRIPTIONS: { status: 503, title: 'There are as many subscriptions as this socket or worker allows.' },
   STORAGE_UNAVAILABLE: { status: 503, title: 'The store cannot be reached; nothing was written.' },
   OUTCOME_UNKNOWN: {
     status: 503,

@@ -232,6 +232,44 @@ const eventStreams = {
   ),
 } as const satisfies Record<string, Bound>;
 
+const sockets = {
+  subscriptionsPerSocketMax: bound(
+    10_000,
+    'subscriptions',
+    'Of one WebSocket, with its watches and stats. Each takes about 140 bytes beside its context, and is looked at after each change.',
+  ),
+  subscriptionsMax: bound(
+    1_000_000,
+    'subscriptions',
+    'On one worker: past it TOO_MANY_SUBSCRIPTIONS. A change that concerns them all is told to 100,000 in a second or two.',
+  ),
+  subscriptionBytesPerSocketMax: bound(
+    8 * MIB,
+    'bytes',
+    "That a socket's subscriptions keep: 128 for each, their contexts, and each list of flags that they name once.",
+  ),
+  subscriptionBytesMax: bound(
+    512 * MIB,
+    'bytes',
+    'That the subscriptions of one worker keep, counted in the same way.',
+  ),
+  socketPushPauseBytes: bound(
+    65_536,
+    'bytes',
+    'Unsent to a client: past it nothing is pushed until it has taken them, and then the latest state alone.',
+  ),
+  socketBehindMsMax: bound(
+    30_000,
+    'ms',
+    'That a client takes for what changed at once before it is closed with 1013: the state it was told last is kept for it.',
+  ),
+  socketBehindChangesMax: bound(
+    256,
+    'snapshots',
+    'Swapped while a client does not take what it was sent; past it closed with 1013. Each state of 10,000 flags that is kept takes about 0.5 MB.',
+  ),
+} as const satisfies Record<string, Bound>;
+
 const observation = {
   logBacklogBytesMax: bound(
     MIB,
@@ -278,6 +316,7 @@ const chapters = {
   'Keys and rate limits': keys,
   'Flag documents': documents,
   'Event streams': eventStreams,
+  Sockets: sockets,
   Processes: processes,
   'Logs and metrics': observation,
 } as const satisfies Record<string, Readonly<Record<string, Bound>>>;
@@ -291,6 +330,7 @@ const table = {
   ...keys,
   ...documents,
   ...eventStreams,
+  ...sockets,
   ...processes,
   ...observation,
 };

@@ -44,7 +44,7 @@ export interface BatchKernel {
   /** The same, the index into the flag's `outcomes`; where there is no flag, and for the evaluator's columns, 0. */
   outcomes(columns: Columns, first: number, count: number): Uint16Array;
   /**
-   * JSON for the rows [first, first + count) of the last `outcomes`, as the caller has filled them in: each row is
+   * JSON for the rows [first, first + count) of the last `outcomes` (0 is its first), as the caller has filled them in: each row is
    * `open`, the fragments of its cells with commas between, `close`; commas between rows. As many rows as fit: see
    * `rowsWritten`; none when not even one does.
    * @param open ASCII, `{` or `[`

@@ -3,7 +3,7 @@
 // making its bytes, which is what serves single evaluations. Both give the same number for the same UTF-8.
 import type { HashUser } from '../core/compiled.ts';
 
-const C1 = 0xcc9e2d51;
+export const C1 = 0xcc9e2d51;
 const C2 = 0x1b873593;
 
 /**
@@ -121,21 +121,35 @@ function finish(hash: number, carry: number, carryBits: number, bytes: Uint8Arra
     }
   }
   if (leftBits !== 0) h ^= scramble(left);
-  h ^= byteCount;
-  h ^= h >>> 16;
-  h = Math.imul(h, 0x85ebca6b);
-  h ^= h >>> 13;
-  h = Math.imul(h, 0xc2b2ae35);
-  h ^= h >>> 16;
-  return h >>> 0;
+  return avalanche(h ^ byteCount);
 }
 
 function mix(hash: number, block: number): number {
-  const h = hash ^ scramble(block);
+  return mixScrambled(hash, scramble(block));
+}
+
+/** `hash` after one more block that `scramble` was already done to. */
+export function mixScrambled(hash: number, scrambled: number): number {
+  const h = hash ^ scrambled;
   return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
 }
 
-function scramble(block: number): number {
-  const k = Math.imul(block, C1);
+/** The hash, unsigned, of what `h` holds when all bytes and their count are in. */
+export function avalanche(h: number): number {
+  let mixed = h ^ (h >>> 16);
+  mixed = Math.imul(mixed, 0x85ebca6b);
+  mixed ^= mixed >>> 13;
+  mixed = Math.imul(mixed, 0xc2b2ae35);
+  mixed ^= mixed >>> 16;
+  return mixed >>> 0;
+}
+
+/** What a little-endian word of four bytes becomes before it goes into the hash; 0 for 0. */
+export function scramble(block: number): number {
+  return scrambleProduct(Math.imul(block, C1));
+}
+
+/** The same, of a word that was already multiplied by C1. */
+export function scrambleProduct(k: number): number {
   return Math.imul((k << 15) | (k >>> 17), C2);
 }
