@@ -105,7 +105,9 @@ const HOT_FILES = [
   'src/worker/limiter.ts',
   'src/worker/routes/allowance.ts',
   'src/worker/routes/evaluate.ts',
+  'src/worker/routes/ofrep-bulk.ts',
   'src/worker/routes/ofrep-reply.ts',
+  'src/worker/routes/ofrep-tag.ts',
   'src/worker/routes/outcome-reply.ts',
   'src/worker/tallies.ts',
 ];
