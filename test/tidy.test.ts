@@ -25,7 +25,8 @@ const leaf: House = { rooms: [], packages: [], node: false };
 const houses: Readonly<Record<string, House>> = {
   errors: leaf,
   'core-limits': { ...leaf, rooms: ['core'] },
-  limits: { ...leaf, rooms: ['core-limits'] },
+  'socket-limits': { ...leaf, rooms: ['core-limits'] },
+  limits: { ...leaf, rooms: ['core-limits', 'socket-limits'] },
   'build-info': { ...leaf, node: true },
   'cpu-quota': { ...leaf, node: true },
   config: { rooms: ['cpu-quota', 'limits'], packages: [], node: true },
@@ -97,7 +98,11 @@ const HOT_FILES = [
   'src/core/packed-ids.ts',
   'src/core/semver.ts',
   'src/core/text-table.ts',
+  'src/kernel/js-kernel.ts',
+  'src/kernel/js-row.ts',
   'src/kernel/murmur3.ts',
+  'src/kernel/utf8.ts',
+  'src/kernel/wasm-kernel.ts',
   'src/worker/auth.ts',
   'src/worker/http/prepared-head.ts',
   'src/worker/http/query-scan.ts',
@@ -109,6 +114,7 @@ const HOT_FILES = [
   'src/worker/routes/ofrep-reply.ts',
   'src/worker/routes/ofrep-tag.ts',
   'src/worker/routes/outcome-reply.ts',
+  'src/worker/socket/binary-frames.ts',
   'src/worker/tallies.ts',
 ];
 const HOT_MARKER = '// Hot path.';

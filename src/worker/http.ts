@@ -26,20 +26,23 @@ import { createStreamHandler } from './routes/ofrep-stream.ts';
 import { createReportHandlers } from './routes/reports.ts';
 import { createSegmentHandlers } from './routes/segments.ts';
 import { createServiceHandlers, type ServiceState } from './routes/service.ts';
+import { askForUpgrade, createSocketSide } from './sockets.ts';
 import type { Transport } from './transport/transport.ts';
 import { createUwsTransport } from './transport/uws.ts';
 
 /** A connection on which nothing came for this long while draining is an idle one. */
 const DRAIN_QUIET_MS = 250;
+/** Left of the deadline for the last close frames to go. */
+const DRAIN_MARGIN_MS = 250;
 
 export interface Http {
   /** Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had. */
   listen(): Promise<number>;
   /**
    * Unready at once; after `delayMs` takes no new connections and closes each with its next reply. Resolves when
-   * nothing is in flight. May be called twice.
+   * nothing is in flight and no WebSocket is left, which takes `deadlineMs` at most. May be called twice.
    */
-  drain(delayMs: number): Promise<void>;
+  drain(delayMs: number, deadlineMs: number): Promise<void>;
   /** Cuts every connection. May be called twice. */
   close(): void;
 }
@@ -56,7 +59,7 @@ export function createHttp(deps: HttpDeps): Http {
   const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, plans, now });
   const bulk = createBulk({ batches, turns });
   const keyed: KeyedHandlers = {
-    ...createEvaluationHandlers(deps.hash, deps.unknownFlags),
+    ...createEvaluationHandlers({ hash: deps.hash, unknownFlags: deps.unknownFlags, plans, batches, turns }),
     ...createOfrepHandlers(deps.hash, deps.unknownFlags),
     ofrepEvaluateFlags: bulk.handler,
     ...createFlagHandlers(run),
@@ -69,6 +72,7 @@ export function createHttp(deps: HttpDeps): Http {
     ...createServiceHandlers(deps, state, JSON.stringify(makeOpenApi(deps.build.version))),
     ...createDocsHandlers(),
     ofrepStream: createStreamHandler(deps, streams, Date.now),
+    openSocket: askForUpgrade,
   };
   const deliver = createDeliver(deps, cors);
   const { pipeline, leave } = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
@@ -78,6 +82,7 @@ export function createHttp(deps: HttpDeps): Http {
     'ofrepEvaluateFlags',
     bulk.responder(replies),
   );
+  const sockets = createSocketSide({ http: deps, auth, deliver, batches, plans, turns });
   const routeIndex = routes.findIndex(({ operationId }) => operationId === 'evaluateFlag');
   const evaluateGet = createEvaluateGet({
     http: deps,
@@ -97,16 +102,21 @@ export function createHttp(deps: HttpDeps): Http {
       state.transport = transport.name;
       transport.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
       transport.route('POST', ofrepBulk.pattern, ofrepBulk.handler);
+      transport.socket(sockets.pattern, sockets.route);
       transport.fallback((exchange) => pipeline(exchange, undefined));
       return transport.listen(deps.config.host, deps.config.port);
     },
-    drain: (delayMs) => {
+    drain: (delayMs, deadlineMs) => {
       state.draining = true;
-      drained ??= delay(delayMs).then(() => transport?.drain(DRAIN_QUIET_MS));
+      drained ??= delay(delayMs).then(() => {
+        sockets.drain(Math.max(0, deadlineMs - delayMs - DRAIN_MARGIN_MS));
+        return transport?.drain(DRAIN_QUIET_MS);
+      });
       return drained;
     },
     close: () => {
       streams.close();
+      sockets.close();
       transport?.close();
     },
   };

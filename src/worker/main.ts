@@ -8,6 +8,7 @@ import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
 import type { BatchKernel } from '../kernel/batch-kernel.ts';
 import { createBatchKernel } from '../kernel/create-batch-kernel.ts';
 import { hashUser } from '../kernel/murmur3.ts';
+import { limits } from '../limits.ts';
 import { createAccessLog } from '../observe/access-log.ts';
 import { createLogger } from '../observe/logger.ts';
 import { EXIT_CONFIGURATION } from '../run/owned.ts';
@@ -76,6 +77,7 @@ export async function runWorker(slot: number): Promise<void> {
     kernel: batchKernel(warn),
     accessLog: createAccessLog(logger, config.accessLog),
     ownMetrics: () => renderOwnMetrics(tallies, holder),
+    socketAuthMs: limits.socketAuthMsMax,
   });
 
   let listening = false;
@@ -100,7 +102,7 @@ export async function runWorker(slot: number): Promise<void> {
     draining = true;
     logger.info({ why, deadline_ms: deadlineMs }, 'draining');
     setTimeout(() => process.exit(0), deadlineMs);
-    await http.drain(delayMs);
+    await http.drain(delayMs, deadlineMs);
     // What it holds of rate limits goes to the others.
     limiter.close();
     process.exit(0);

@@ -184,13 +184,14 @@ export function parseCondition(raw: unknown): ConditionNode {
   return condition;
 }
 
-function compileNaiveSegment(segment: NaiveSegment): CompiledSegment {
+/** A segment as it is served. */
+export function compileNaiveSegment(segment: NaiveSegment): CompiledSegment {
   return {
     segmentId: segment.segment_id,
     environment: 'prod',
     version: 1,
     revision: 1,
-    json: '{}',
+    json: JSON.stringify(segment),
     quarantined: undefined,
     matchBy: segment.match_by === 'user_id' ? undefined : segment.match_by,
     matchPath: segment.match_by.includes('.') ? segment.match_by.split('.') : undefined,

@@ -153,6 +153,8 @@ export interface Serving {
   command: (request: Omit<CommandRequest, 'id'>) => CommandOutcome | Promise<CommandOutcome>;
   metricsText: string | undefined;
   readonly counted: { readonly routeIndex: number; readonly status: number }[];
+  readonly counters: Map<string, number>;
+  readonly gauges: Map<string, number>;
   readonly logged: AccessRecord[];
   readonly failures: string[];
   /** Evaluations of flags that do not exist: environment, flag_id and how many. */
@@ -170,6 +172,7 @@ export interface Serving {
 export async function startServing(
   snapshot: ServingSnapshot | undefined,
   allowedOrigins: readonly string[] = [],
+  socketAuthMs = 5000,
 ): Promise<Serving> {
   const waiters = new Set<{ readonly revision: number; readonly done: (reached: boolean) => void }>();
   const swapListeners: (() => void)[] = [];
@@ -220,7 +223,12 @@ export async function startServing(
       metrics: async () => serving.metricsText,
       unknownFlags: async () => serving.unknownReport?.(),
     },
-    tallies: { request: (routeIndex, status) => void serving.counted.push({ routeIndex, status }), count: () => {} },
+    tallies: {
+      request: (routeIndex, status) => void serving.counted.push({ routeIndex, status }),
+      count: (name, by) => void serving.counters.set(name, (serving.counters.get(name) ?? 0) + by),
+      answered: (route) => serving.counted.filter(({ routeIndex }) => routeIndex === route).length,
+      gauge: (name, value) => void serving.gauges.set(name, value),
+    },
     unknownFlags: { count: (...counted) => void serving.unknown.push(counted) },
     accessLog: { wants: () => true, record: (entry) => void serving.logged.push(entry) },
     config: { host: '127.0.0.1', port: 0, allowedOrigins },
@@ -228,6 +236,7 @@ export async function startServing(
       error: (fields, message) => void serving.failures.push(`${message} ${String((fields as { err?: unknown }).err)}`),
     },
     ownMetrics: () => 'own 1\n',
+    socketAuthMs,
   });
   const port = await http.listen();
   const serving: Serving = {
@@ -249,6 +258,8 @@ export async function startServing(
     command: () => ({ ok: false, code: 'STORAGE_UNAVAILABLE', detail: 'away' }),
     metricsText: undefined,
     counted: [],
+    counters: new Map(),
+    gauges: new Map(),
     logged: [],
     failures: [],
     unknown: [],

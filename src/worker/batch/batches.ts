@@ -5,12 +5,13 @@ import type { BatchKernel } from '../../kernel/batch-kernel.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
 import { BinaryJob } from './binary-job.ts';
 import { JsonJob } from './json-job.ts';
-import type { Plan, ReplyForm } from './plan.ts';
+import type { ReplyForm } from './panel.ts';
+import type { Plan } from './plan.ts';
 import type { Plans } from './plans.ts';
 import { ReplyBuffer } from './reply-buffer.ts';
 import type { Job } from './turns.ts';
 
-export type { ReplyForm } from './plan.ts';
+export type { ReplyForm } from './panel.ts';
 
 export interface JsonBatch {
   readonly environment: ServingEnvironment;
@@ -58,6 +59,8 @@ export interface Batches {
   json(batch: JsonBatch): Job;
   /** users x flags must be within limits.binaryEvaluationsMax, and users within limits.binaryUsersMax. */
   binary(batch: BinaryBatch): Job;
+  /** Answers of the batches that were asked for since the start. */
+  readonly evaluationCount: number;
 }
 
 /** What all jobs of one worker share. */
@@ -109,8 +112,19 @@ export function createBatches(deps: {
     chunkBytes: bounds.chunkBytes ?? (isJs ? CHUNK_BYTES_JS : CHUNK_BYTES),
     reply: new ReplyBuffer(),
   };
+  let evaluationCount = 0;
   return {
-    json: (batch) => new JsonJob(shared, batch, plans.find(batch.environment, batch.key, batch.flagIds).distinct),
-    binary: (batch) => new BinaryJob(shared, batch),
+    json(batch) {
+      const plan = plans.find(batch.environment, batch.key, batch.flagIds).distinct;
+      evaluationCount += plan.flagIds.length * batch.contexts.length;
+      return new JsonJob(shared, batch, plan);
+    },
+    binary(batch) {
+      evaluationCount += batch.plan.flagIds.length * batch.userCount;
+      return new BinaryJob(shared, batch);
+    },
+    get evaluationCount() {
+      return evaluationCount;
+    },
   };
 }

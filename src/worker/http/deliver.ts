@@ -30,6 +30,8 @@ export interface Deliver {
   whole(outlet: Outlet, delivery: Delivery, answer: Answer): void;
   /** Counted and logged when it begins. */
   streamed(held: HeldExchange, delivery: Delivery, reply: StreamedReply): Promise<void>;
+  /** Counts and logs a handshake; the connection is no longer one of HTTP. */
+  switched(delivery: Delivery): void;
 }
 
 type Lines = (readonly [name: string, value: string])[];
@@ -86,6 +88,7 @@ export function createDeliver(
       if (delivery.request.method === 'HEAD') held.sendEmpty(status, head, undefined);
       else await reply.run(held.stream(status, head, reply.kind));
     },
+    switched: (delivery) => count(delivery, 101),
   };
 }
 

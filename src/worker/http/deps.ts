@@ -13,7 +13,7 @@ export interface HttpDeps {
   readonly link: Pick<PrimaryLink, 'command' | 'metrics' | 'unknownFlags' | 'connected'>;
   readonly limiter: Pick<Limiter, 'tryTake' | 'waitTake' | 'standing'>;
   readonly uploads: Uploads;
-  readonly tallies: Pick<Tallies, 'request' | 'count'>;
+  readonly tallies: Pick<Tallies, 'request' | 'count' | 'gauge' | 'answered'>;
   readonly unknownFlags: Pick<UnknownFlagCounts, 'count'>;
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;
   readonly config: { readonly host: string; readonly port: number; readonly allowedOrigins: readonly string[] };
@@ -24,4 +24,6 @@ export interface HttpDeps {
   readonly logger: { error(fields: object, message: string): void };
   /** This worker's own tallies as Prometheus text, for when the primary does not answer. */
   readonly ownMetrics: () => string | Promise<string>;
+  /** For the key to come on a WebSocket whose handshake has none. */
+  readonly socketAuthMs: number;
 }

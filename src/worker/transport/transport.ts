@@ -105,8 +105,9 @@ export interface Transport {
   /** Resolves with the port in use; rejects when the address cannot be had. */
   listen(host: string, port: number): Promise<number>;
   /**
-   * Closes the listen socket; from now on every reply closes its connection. Resolves when no connection is left, or
-   * when nothing is in flight and no request has come for `quietMs`: the connections left are idle ones.
+   * Closes the listen socket; from now on every reply closes its connection. Resolves when no WebSocket
+   * is left (their owners end them) and no other connection, or nothing is in flight and no request has come for
+   * `quietMs`: the connections left are idle ones.
    */
   drain(quietMs: number): Promise<void>;
   /** Cuts every connection. May be called twice. */
