@@ -1,6 +1,7 @@
 // Every upper bound of the service in one place, each with its unit and the reason for its size: whatever grows has an
 // end here. `limits.bodyBytesMax` reads one; docs/limits.md is made from the same table (scripts/generate-docs.mjs).
 import { type Bound, bound, documents, explanations } from './core-limits.ts';
+import { sockets } from './socket-limits.ts';
 
 const MIB = 1_048_576;
 
@@ -188,30 +189,6 @@ const keys = {
     1024,
     'requests',
     'Of one key waiting on one worker for a refill; past it the answer is 429 at once.',
-  ),
-} as const satisfies Record<string, Bound>;
-
-const sockets = {
-  socketHandlesMax: bound(64, 'handles', 'Prepared on one socket and not released.'),
-  socketHandleFlagsMax: bound(
-    100_000,
-    'flags',
-    'Of all handles of one socket: every flag of the two largest environments.',
-  ),
-  preparedListsBytesMax: bound(
-    128 * MIB,
-    'bytes',
-    'Of all different lists of flags that the handles of one worker have; equal ones are held once. A flag counts as 320 and its name.',
-  ),
-  preparedCharsMax: bound(
-    4 * MIB,
-    'characters',
-    'Of the flags in one prepared message: 50,000 boolean flags. One flag may be named ten thousand times.',
-  ),
-  socketKeptBytesMax: bound(
-    64 * MIB,
-    'bytes',
-    'Of binary frames of one socket whose turn has not come: 64 of the largest. Past it 1013.',
   ),
 } as const satisfies Record<string, Bound>;
 

@@ -58,6 +58,8 @@ export interface Batches {
   json(batch: JsonBatch): Job;
   /** users x flags must be within limits.binaryEvaluationsMax, and users within limits.binaryUsersMax. */
   binary(batch: BinaryBatch): Job;
+  /** Answers of the batches that were asked for since the start. */
+  readonly evaluationCount: number;
 }
 
 /** What all jobs of one worker share. */
@@ -109,8 +111,19 @@ export function createBatches(deps: {
     chunkBytes: bounds.chunkBytes ?? (isJs ? CHUNK_BYTES_JS : CHUNK_BYTES),
     reply: new ReplyBuffer(),
   };
+  let evaluationCount = 0;
   return {
-    json: (batch) => new JsonJob(shared, batch, plans.find(batch.environment, batch.key, batch.flagIds).distinct),
-    binary: (batch) => new BinaryJob(shared, batch),
+    json(batch) {
+      const plan = plans.find(batch.environment, batch.key, batch.flagIds).distinct;
+      evaluationCount += plan.flagIds.length * batch.contexts.length;
+      return new JsonJob(shared, batch, plan);
+    },
+    binary(batch) {
+      evaluationCount += batch.plan.flagIds.length * batch.userCount;
+      return new BinaryJob(shared, batch);
+    },
+    get evaluationCount() {
+      return evaluationCount;
+    },
   };
 }

@@ -56,7 +56,8 @@ export type OpenOperationId =
   | 'openapi'
   | 'docs'
   | 'docsFile'
-  | 'ofrepStream';
+  | 'ofrepStream'
+  | 'openSocket';
 export type KeyedOperationId = Exclude<OperationId, OpenOperationId>;
 /** One handler for each route of the table: a route without one does not compile. */
 export type KeyedHandlers = { readonly [Id in KeyedOperationId]: KeyedHandler };

@@ -5,7 +5,7 @@ import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
 
 /** Whether the key may see the flag: a key with tags sees only flags that carry one of them. */
-export function isVisible(key: ServingKey, flag: CompiledFlag): boolean {
+export function isVisible(key: Pick<ServingKey, 'tags'>, flag: Pick<CompiledFlag, 'tags'>): boolean {
   if (key.tags === undefined) return true;
   for (const tag of flag.tags) if (key.tags.has(tag)) return true;
   return false;
