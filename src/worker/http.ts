@@ -59,7 +59,7 @@ export function createHttp(deps: HttpDeps): Http {
   const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, plans, now });
   const bulk = createBulk({ batches, turns });
   const keyed: KeyedHandlers = {
-    ...createEvaluationHandlers(deps.hash, deps.unknownFlags),
+    ...createEvaluationHandlers({ hash: deps.hash, unknownFlags: deps.unknownFlags, plans, batches, turns }),
     ...createOfrepHandlers(deps.hash, deps.unknownFlags),
     ofrepEvaluateFlags: bulk.handler,
     ...createFlagHandlers(run),

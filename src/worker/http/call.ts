@@ -27,6 +27,8 @@ export interface Call {
   readonly minRevision: number | undefined;
   readonly ifMatch: IfMatch;
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | undefined;
+  /** True once the client has gone: what takes long need not go on. */
+  readonly hasGone: () => boolean;
 }
 
 export type Answer = Reply | Refusal;

@@ -273,6 +273,7 @@ async function readCall(
     query,
     body: body.value,
     bodyBytes: bytes.byteLength,
+    hasGone: () => held.aborted,
     ...environment,
     ...conditions,
     ...taken,
