@@ -98,7 +98,11 @@ const HOT_FILES = [
   'src/core/packed-ids.ts',
   'src/core/semver.ts',
   'src/core/text-table.ts',
+  'src/kernel/js-kernel.ts',
+  'src/kernel/js-row.ts',
   'src/kernel/murmur3.ts',
+  'src/kernel/utf8.ts',
+  'src/kernel/wasm-kernel.ts',
   'src/worker/auth.ts',
   'src/worker/http/prepared-head.ts',
   'src/worker/http/query-scan.ts',
@@ -108,6 +112,7 @@ const HOT_FILES = [
   'src/worker/routes/evaluate.ts',
   'src/worker/routes/ofrep-reply.ts',
   'src/worker/routes/outcome-reply.ts',
+  'src/worker/socket/binary-frames.ts',
   'src/worker/tallies.ts',
 ];
 const HOT_MARKER = '// Hot path.';

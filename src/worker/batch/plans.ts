@@ -5,7 +5,8 @@ import type { CompiledFlag } from '../../core/compiled.ts';
 import { limits } from '../../limits.ts';
 import { isVisible } from '../routes/lookup.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
-import { FlagPlan, type FragmentsBudget, type Plan } from './plan.ts';
+import type { FragmentsBudget } from './panel.ts';
+import { FlagPlan, type Plan } from './plan.ts';
 
 export type { Plan } from './plan.ts';
 
