@@ -108,6 +108,10 @@ const HOT_FILES = [
   'src/worker/routes/evaluate.ts',
   'src/worker/routes/ofrep-reply.ts',
   'src/worker/routes/outcome-reply.ts',
+  'src/worker/socket/dispatch.ts',
+  'src/worker/socket/evaluate.ts',
+  'src/worker/socket/live-connection.ts',
+  'src/worker/socket/read-message.ts',
   'src/worker/tallies.ts',
 ];
 const HOT_MARKER = '// Hot path.';

@@ -14,6 +14,16 @@ import type { AskedContext, ClientMessage } from './messages.ts';
 type Evaluate = Extract<ClientMessage, { readonly type: 'evaluate' }>;
 type EvaluateBatch = Extract<ClientMessage, { readonly type: 'evaluate_batch' }>;
 
+/** What stands around the rows of a reply. */
+interface Form {
+  readonly open: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+const ONE: Form = { open: '{"type":"result","id":', before: '', after: '}' };
+const MANY: Form = { open: '{"type":"results","id":', before: '[', after: ']}' };
+
 export interface Evaluations {
   evaluate(connection: Connection, message: Evaluate): void;
   evaluateBatch(connection: Connection, message: EvaluateBatch): void;
@@ -32,24 +42,22 @@ export function createEvaluations(deps: {
     connection: Connection,
     message: Evaluate | EvaluateBatch,
     contexts: readonly AskedContext[],
-    open: string,
-    tail: string,
+    form: Form,
   ): void {
     const settle = connection.begin();
     if (settle === undefined) return;
     const asked = findAsked(connection, message);
     if (asked instanceof Promise) {
       // Never rejects.
-      void asked.then((found) => answer(connection, message, contexts, open, tail, found, settle));
-    } else answer(connection, message, contexts, open, tail, asked, settle);
+      void asked.then((found) => answer(connection, message, contexts, form, found, settle));
+    } else answer(connection, message, contexts, form, asked, settle);
   }
 
   function answer(
     connection: Connection,
     message: Evaluate | EvaluateBatch,
     contexts: readonly AskedContext[],
-    open: string,
-    tail: string,
+    form: Form,
     asked: Asked | Refusal,
     settle: () => void,
   ): void {
@@ -76,8 +84,8 @@ export function createEvaluations(deps: {
       flagIds,
       contexts: contexts as AskedContext[],
       form: 'batch',
-      head: `${open}${id},"revision":${snapshot.revision},"results":`,
-      tail,
+      head: `${form.open}${id},"revision":${snapshot.revision},"results":${form.before}`,
+      tail: form.after,
       done(reply) {
         if (reply.byteLength <= limits.socketUnsentBytesMax) connection.sendText(reply);
         else connection.sendError(id, 'INVALID_REQUEST', TOO_LARGE);
@@ -94,10 +102,10 @@ export function createEvaluations(deps: {
 
   return {
     evaluate(connection, message) {
-      begin(connection, message, [message.context], '{"type":"result","id":', '}');
+      begin(connection, message, [message.context], ONE);
     },
     evaluateBatch(connection, message) {
-      begin(connection, message, message.contexts, '{"type":"results","id":', ']}');
+      begin(connection, message, message.contexts, MANY);
     },
   };
 }
