@@ -47,6 +47,13 @@ export const errors = {
   },
   TOO_MANY_STREAMS: { status: 503, title: 'This worker has as many event streams open as it allows; try again.' },
   TOO_MANY_SUBSCRIPTIONS: { status: 503, title: 'There are as many subscriptions as this socket or worker allows.' },
+  TOO_MANY_SOCKETS: { status: 503, title: 'This worker has as many WebSockets open as it allows; try again.' },
+  ORIGIN_FORBIDDEN: { status: 403, title: 'Pages of this origin may not open a WebSocket here; see ALLOWED_ORIGINS.' },
+  UPGRADE_REQUIRED: { status: 426, title: 'This address speaks WebSocket: send an upgrade of version 13.' },
+  TOO_MANY_HANDLES: {
+    status: 503,
+    title: 'This worker has as many different lists of flags prepared as it allows; try again.',
+  },
   STORAGE_UNAVAILABLE: { status: 503, title: 'The store cannot be reached; nothing was written.' },
   OUTCOME_UNKNOWN: {
     status: 503,

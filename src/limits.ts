@@ -1,6 +1,7 @@
 // Every upper bound of the service in one place, each with its unit and the reason for its size: whatever grows has an
 // end here. `limits.bodyBytesMax` reads one; docs/limits.md is made from the same table (scripts/generate-docs.mjs).
 import { type Bound, bound, documents, explanations } from './core-limits.ts';
+import { sockets } from './socket-limits.ts';
 
 const MIB = 1_048_576;
 
@@ -82,7 +83,20 @@ const evaluations = {
   batchEvaluationsMax: bound(
     100_000,
     'evaluations',
-    'Contexts times flags in one POST /evaluate: about 10 MB of reply, and 80 to 150 ms of a worker on two busy cores.',
+    'Contexts times flags in one batch by JSON: about 10 MB of reply.',
+  ),
+  binaryEvaluationsMax: bound(1_000_000, 'evaluations', 'Users times flags in one binary frame: 1 MB of reply.'),
+  binaryUsersMax: bound(10_000, 'users', 'In one binary frame. What the kernel keeps of each is in fixed memory.'),
+  plansMax: bound(256, 'lists', 'Of flags that a worker keeps ready for one environment, because clients ask again.'),
+  planColumnsMax: bound(
+    100_000,
+    'flags',
+    'In all of those lists together: about 300 bytes each once they are used again.',
+  ),
+  planFragmentsBytesMax: bound(
+    64 * MIB,
+    'bytes',
+    'Of prepared texts for all lists of one environment. Past it replies are made of strings, as for a list seen once.',
   ),
   requestConditionsMax: bound(
     2_000_000,
@@ -229,44 +243,6 @@ const eventStreams = {
     1024,
     'characters',
     "Of the token in a stream's address. A key_id too long for it gets no address, and its clients poll.",
-  ),
-} as const satisfies Record<string, Bound>;
-
-const sockets = {
-  subscriptionsPerSocketMax: bound(
-    10_000,
-    'subscriptions',
-    'Of one WebSocket, with its watches and stats. Each takes about 140 bytes beside its context, and is looked at after each change.',
-  ),
-  subscriptionsMax: bound(
-    1_000_000,
-    'subscriptions',
-    'On one worker: past it TOO_MANY_SUBSCRIPTIONS. A change that concerns them all is told to 100,000 in a second or two.',
-  ),
-  subscriptionBytesPerSocketMax: bound(
-    8 * MIB,
-    'bytes',
-    "That a socket's subscriptions keep: 128 for each, their contexts, and each list of flags that they name once.",
-  ),
-  subscriptionBytesMax: bound(
-    512 * MIB,
-    'bytes',
-    'That the subscriptions of one worker keep, counted in the same way.',
-  ),
-  socketPushPauseBytes: bound(
-    65_536,
-    'bytes',
-    'Unsent to a client: past it nothing is pushed until it has taken them, and then the latest state alone.',
-  ),
-  socketBehindMsMax: bound(
-    30_000,
-    'ms',
-    'That a client takes for what changed at once before it is closed with 1013: the state it was told last is kept for it.',
-  ),
-  socketBehindChangesMax: bound(
-    256,
-    'snapshots',
-    'Swapped while a client does not take what it was sent; past it closed with 1013. Each state of 10,000 flags that is kept takes about 0.5 MB.',
   ),
 } as const satisfies Record<string, Bound>;
 

@@ -25,7 +25,8 @@ const leaf: House = { rooms: [], packages: [], node: false };
 const houses: Readonly<Record<string, House>> = {
   errors: leaf,
   'core-limits': { ...leaf, rooms: ['core'] },
-  limits: { ...leaf, rooms: ['core-limits'] },
+  'socket-limits': { ...leaf, rooms: ['core-limits'] },
+  limits: { ...leaf, rooms: ['core-limits', 'socket-limits'] },
   'build-info': { ...leaf, node: true },
   'cpu-quota': { ...leaf, node: true },
   config: { rooms: ['cpu-quota', 'limits'], packages: [], node: true },
@@ -99,12 +100,18 @@ const HOT_FILES = [
   'src/core/text-table.ts',
   'src/kernel/murmur3.ts',
   'src/worker/auth.ts',
+  'src/worker/http/prepared-head.ts',
   'src/worker/http/query-scan.ts',
+  'src/worker/http/short-post.ts',
   'src/worker/limiter.ts',
   'src/worker/routes/allowance.ts',
   'src/worker/routes/evaluate.ts',
   'src/worker/routes/ofrep-reply.ts',
   'src/worker/routes/outcome-reply.ts',
+  'src/worker/socket/dispatch.ts',
+  'src/worker/socket/evaluate.ts',
+  'src/worker/socket/live-connection.ts',
+  'src/worker/socket/read-message.ts',
   'src/worker/tallies.ts',
 ];
 const HOT_MARKER = '// Hot path.';

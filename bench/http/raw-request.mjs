@@ -1,10 +1,10 @@
-// One GET over a plain socket, so that a reply can be compared byte for byte, header order and spelling included.
+// One request over a plain socket, so that a reply can be compared byte for byte, header order and spelling included.
 import { connect } from 'node:net';
 
 const REPLY_TIMEOUT_MS = 5000;
 
 /** @returns {Promise<{status: string, headers: [string, string][], body: string}>} headers as sent, in order */
-export function rawRequest({ port, path, headers }) {
+export function rawRequest({ method, port, path, headers, body = '' }) {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1' });
     const chunks = [];
@@ -12,7 +12,8 @@ export function rawRequest({ port, path, headers }) {
     socket.once('error', reject);
     socket.once('connect', () => {
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${lines.join('')}\r\n`);
+      if (method !== 'GET') lines.push(`Content-Length: ${Buffer.byteLength(body)}\r\n`);
+      socket.write(`${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${lines.join('')}\r\n${body}`);
     });
     socket.on('data', (chunk) => {
       chunks.push(chunk);

@@ -12,13 +12,12 @@ import { run } from './wrk.mjs';
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const READY_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 30_000;
-const RATE_LIMIT_PER_MINUTE = 1_000_000_000;
 
 /**
- * Starts it and makes the flag and the key that is measured.
+ * Starts it and makes the flags and the key that is measured. `rateLimit`: of the key, a minute; 0: none.
  * @returns {Promise<{port: number, apiKey: string, workerPid: () => number, close: () => Promise<void>}>}
  */
-export async function startService({ flag, workerCore, otherCore }) {
+export async function startService({ flags, rateLimit, workerCore, otherCore }) {
   const dataDir = mkdtempSync(join(tmpdir(), 'burgee-bench-'));
   const adminKey = randomBytes(32).toString('hex');
   const port = await freePort();
@@ -51,7 +50,7 @@ export async function startService({ flag, workerCore, otherCore }) {
   };
   try {
     await waitUntilReady(port, child, logPath);
-    const apiKey = await prepare(port, adminKey, flag);
+    const apiKey = await prepare(port, adminKey, flags, rateLimit);
     await pin(workerPid(), workerCore);
     await pin(pidOf(join(dataDir, 'run'), /^primary\.pid$/), otherCore);
     await pin(child.pid, otherCore);
@@ -75,9 +74,9 @@ async function waitUntilReady(port, child, logPath) {
   throw new Error(`the service did not become ready (exit code ${child.exitCode}):\n${readFileSync(logPath, 'utf8')}`);
 }
 
-async function prepare(port, adminKey, flag) {
-  await post(port, adminKey, '/api/v1/flags', flag);
-  const key = { name: 'bench', scopes: ['evaluate'], environments: ['prod'], rate_limit: RATE_LIMIT_PER_MINUTE };
+async function prepare(port, adminKey, flags, rateLimit) {
+  for (const flag of flags) await post(port, adminKey, '/api/v1/flags', flag);
+  const key = { name: 'bench', scopes: ['evaluate'], environments: ['prod'], rate_limit: rateLimit };
   return (await post(port, adminKey, '/api/v1/keys', key)).key;
 }
 

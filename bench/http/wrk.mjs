@@ -4,12 +4,14 @@ import { spawn } from 'node:child_process';
 const UNIT_MS = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
 
 /**
- * Requests `url` over `connections` kept connections for `seconds`.
+ * Requests `url` over `connections` kept connections for `seconds`. `script`: path of one in Lua that makes the requests.
  * @returns {Promise<{requestsPerSecond: number, p50Ms: number, p99Ms: number, requests: number}>} rejects when a reply was not 2xx
  */
-export async function wrk({ url, headers, core, connections, seconds }) {
+export async function wrk({ url, headers, core, connections, seconds, script }) {
   const headerArgs = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
-  const args = ['-c', String(core), 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...headerArgs, url];
+  const scriptArgs = script === undefined ? [] : ['-s', script];
+  const options = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...scriptArgs, ...headerArgs];
+  const args = ['-c', String(core), 'wrk', ...options, url];
   return parseWrk(await run('taskset', args));
 }
 

@@ -145,6 +145,21 @@ const table = [
     reply: { status: 200, description: 'One object for each context.', schema: schemas.BatchReply },
     problems: ['ENVIRONMENT_NOT_FOUND', 'REVISION_NOT_REACHED'],
   },
+  {
+    // The key may come in the first message, so that the handshake is the socket's own.
+    scope: undefined,
+    snapshot: false,
+    write: false,
+    method: 'GET',
+    pattern: `${V1}/ws`,
+    operationId: 'openSocket',
+    summary: 'Open a WebSocket: evaluations, batches and subscriptions on one connection',
+    group: 'evaluation',
+    environment: 'none',
+    query: [],
+    reply: { status: 101, description: 'A WebSocket; docs/protocol.md has its messages.' },
+    problems: ['UNAUTHORIZED', 'RATE_LIMITED', 'ORIGIN_FORBIDDEN', 'UPGRADE_REQUIRED', 'NOT_READY', 'TOO_MANY_SOCKETS'],
+  },
   ...ofrepRoutes,
   {
     ...reading,

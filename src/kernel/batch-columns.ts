@@ -68,8 +68,8 @@ export function makeColumns(flags: readonly (CompiledFlag | undefined)[]): Colum
     for (const [i, { kind, blocks, count, at }] of list.entries()) {
       words.set([kind, blocks, count, at], (groupsAt[alignment] as number) / WORD_BYTES + i * GROUP_WORDS);
     }
-    writeVectors(words, splits, records, alignment, list, flags.length);
   }
+  writeVectors(words, splits, records, groups, flags.length);
   return { count: flags.length, image, forEvaluator: Uint32Array.from(forEvaluator) };
 }
 
@@ -92,7 +92,9 @@ interface FixedColumn {
 interface Group {
   readonly kind: number;
   readonly blocks: number;
-  count: number;
+  readonly count: number;
+  /** Lanes written so far. */
+  filled: number;
   /** Bytes from the image's start. */
   at: number;
 }
@@ -116,15 +118,31 @@ function sort(flags: readonly (CompiledFlag | undefined)[]) {
 
 /** In order of kind and blocks; `at` is still to be set. */
 function groupsOf(splits: readonly SplitColumn[], alignment: number): readonly Group[] {
-  const groups = new Map<number, Group>();
+  const counts: number[] = [];
   for (const { kind, suffix } of splits) {
-    const blocks = (alignment + suffix.length) >> 2;
-    const key = blocks * 2 + kind;
-    const known = groups.get(key);
-    if (known === undefined) groups.set(key, { kind, blocks, count: 1, at: 0 });
-    else known.count++;
+    const key = keyOf(kind, blocksOf(suffix.length, alignment));
+    while (counts.length <= key) counts.push(0);
+    counts[key] = (counts[key] as number) + 1;
   }
-  return [...groups.values()].sort((a, b) => a.kind - b.kind || a.blocks - b.blocks);
+  return counts
+    .map((count, key): Group => ({ kind: key & 1, blocks: key >> 1, count, filled: 0, at: 0 }))
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => a.kind - b.kind || a.blocks - b.blocks);
+}
+
+function groupsByKey(groups: readonly Group[]): readonly (Group | undefined)[] {
+  const byKey: (Group | undefined)[] = [];
+  for (const group of groups) byKey[keyOf(group.kind, group.blocks)] = group;
+  return byKey;
+}
+
+function keyOf(kind: number, blocks: number): number {
+  return blocks * 2 + kind;
+}
+
+/** Whole blocks of a suffix and what a user of that alignment leaves for it. */
+function blocksOf(suffixBytes: number, alignment: number): number {
+  return (alignment + suffixBytes) >> 2;
 }
 
 function firstRow(kind: number): number {
@@ -210,35 +228,34 @@ function writeVectors(
   words: Uint32Array,
   splits: readonly SplitColumn[],
   records: ReadonlyMap<number, number>,
-  alignment: number,
-  groups: readonly Group[],
+  groups: readonly (readonly Group[])[],
   dummyColumn: number,
 ): void {
-  const groupByKey: (Group | undefined)[] = [];
-  const slots: number[] = [];
-  for (const group of groups) {
-    groupByKey[group.blocks * 2 + group.kind] = group;
-    slots[group.blocks * 2 + group.kind] = 0;
-  }
+  const padded = new Uint8Array(splits.reduce((max, { suffix }) => Math.max(max, suffix.length), 0) + 3 * WORD_BYTES);
+  const byKey = groups.map(groupsByKey);
   for (let i = 0; i < splits.length; i++) {
     const column = splits[i] as SplitColumn;
-    const key = ((alignment + column.suffix.length) >> 2) * 2 + column.kind;
-    const group = groupByKey[key] as Group;
-    const slot = slots[key] as number;
-    slots[key] = slot + 1;
-    const lane = laneAt(group, slot);
-    words[lane + COLUMNS_ROW * LANES] = column.column;
-    words[lane + LENGTHS_ROW * LANES] = column.suffix.length;
-    if (column.kind === KIND_TWO) {
-      words[lane + EDGE_ROW * LANES] = column.split.edges[0] as number;
-      words[lane + BELOW_ROW * LANES] = cellOf(column.split.outcomes[0] as Outcome);
-      words[lane + ABOVE_ROW * LANES] = cellOf(column.split.outcomes[1] as Outcome);
-    } else {
-      words[lane + RANGES_ROW * LANES] = records.get(i) as number;
+    const suffixBytes = column.suffix.length;
+    // Between zeros, so that words can begin before it and end behind it.
+    padded.set(column.suffix, WORD_BYTES);
+    padded.fill(0, WORD_BYTES + suffixBytes);
+    for (let alignment = 0; alignment < ALIGNMENTS.length; alignment++) {
+      const list = byKey[alignment] as readonly (Group | undefined)[];
+      const group = list[keyOf(column.kind, blocksOf(suffixBytes, alignment))] as Group;
+      const lane = laneAt(group, group.filled++);
+      words[lane + COLUMNS_ROW * LANES] = column.column;
+      words[lane + LENGTHS_ROW * LANES] = suffixBytes;
+      if (column.kind === KIND_TWO) {
+        words[lane + EDGE_ROW * LANES] = column.split.edges[0] as number;
+        words[lane + BELOW_ROW * LANES] = cellOf(column.split.outcomes[0] as Outcome);
+        words[lane + ABOVE_ROW * LANES] = cellOf(column.split.outcomes[1] as Outcome);
+      } else {
+        words[lane + RANGES_ROW * LANES] = records.get(i) as number;
+      }
+      writeSuffix(words, lane + firstRow(column.kind) * LANES, padded, WORD_BYTES - alignment, group.blocks);
     }
-    writeSuffix(words, lane + firstRow(column.kind) * LANES, column.suffix, alignment, group.blocks);
   }
-  for (const group of groups) {
+  for (const group of groups.flat()) {
     for (let slot = group.count; slot % LANES !== 0; slot++) {
       // A cell that nobody reads: what is behind a row is written after it, or is slack.
       words[laneAt(group, slot) + COLUMNS_ROW * LANES] = dummyColumn;
@@ -252,15 +269,20 @@ function laneAt(group: Group, slot: number): number {
   return group.at / WORD_BYTES + (slot >> 2) * vectorWords(group) + (slot & 3);
 }
 
-/** The suffix as words behind `alignment` bytes of the user, each as far into the hash as it goes without the user. */
-function writeSuffix(words: Uint32Array, at: number, suffix: Uint8Array, alignment: number, blocks: number): void {
-  words[at] = Math.imul(wordOf(suffix, -alignment), C1);
+/** The suffix as words, the first from padded[from] on, each as far into the hash as it goes without the user. */
+function writeSuffix(words: Uint32Array, at: number, padded: Uint8Array, from: number, blocks: number): void {
+  words[at] = Math.imul(wordOf(padded, from), C1);
   for (let block = 1; block <= blocks; block++) {
-    words[at + block * LANES] = scramble(wordOf(suffix, block * WORD_BYTES - alignment));
+    words[at + block * LANES] = scramble(wordOf(padded, from + block * WORD_BYTES));
   }
 }
 
-/** Four bytes as they stand in memory; those before the first and behind the last are 0. */
+/** Four bytes as they stand in memory. */
 function wordOf(bytes: Uint8Array, at: number): number {
-  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
+  return (
+    (bytes[at] as number) |
+    ((bytes[at + 1] as number) << 8) |
+    ((bytes[at + 2] as number) << 16) |
+    ((bytes[at + 3] as number) << 24)
+  );
 }

@@ -3,12 +3,17 @@
 import { makeOpenApi } from '../api/openapi.ts';
 import { routeLabels, routes } from '../api/routes.ts';
 import { createAuth } from './auth.ts';
+import { createBatches } from './batch/batches.ts';
+import { createPlans } from './batch/plans.ts';
+import { createTurns } from './batch/turns.ts';
 import { createEventStreams } from './event-streams.ts';
 import type { KeyedHandlers, OpenHandlers } from './http/call.ts';
 import { createCors } from './http/cors.ts';
 import { createDeliver } from './http/deliver.ts';
 import type { HttpDeps } from './http/deps.ts';
 import { createFailureAnswer, createPipeline } from './http/pipeline.ts';
+import { createPreparedHead } from './http/prepared-head.ts';
+import { createShortPost, createShortReplies } from './http/short-post.ts';
 import { createRunCommand } from './routes/commands.ts';
 import { createDocsHandlers } from './routes/docs.ts';
 import { createEnvironmentHandlers, createKeyHandlers } from './routes/environments-keys.ts';
@@ -16,24 +21,28 @@ import { createEvaluateGet } from './routes/evaluate.ts';
 import { createEvaluationHandlers } from './routes/evaluations.ts';
 import { createFlagHandlers } from './routes/flags.ts';
 import { createOfrepHandlers } from './routes/ofrep.ts';
+import { createBulk } from './routes/ofrep-bulk.ts';
 import { createStreamHandler } from './routes/ofrep-stream.ts';
 import { createReportHandlers } from './routes/reports.ts';
 import { createSegmentHandlers } from './routes/segments.ts';
 import { createServiceHandlers, type ServiceState } from './routes/service.ts';
+import { askForUpgrade, createSocketSide } from './sockets.ts';
 import type { Transport } from './transport/transport.ts';
 import { createUwsTransport } from './transport/uws.ts';
 
 /** A connection on which nothing came for this long while draining is an idle one. */
 const DRAIN_QUIET_MS = 250;
+/** Left of the deadline for the last close frames to go. */
+const DRAIN_MARGIN_MS = 250;
 
 export interface Http {
   /** Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had. */
   listen(): Promise<number>;
   /**
    * Unready at once; after `delayMs` takes no new connections and closes each with its next reply. Resolves when
-   * nothing is in flight. May be called twice.
+   * nothing is in flight and no WebSocket is left, which takes `deadlineMs` at most. May be called twice.
    */
-  drain(delayMs: number): Promise<void>;
+  drain(delayMs: number, deadlineMs: number): Promise<void>;
   /** Cuts every connection. May be called twice. */
   close(): void;
 }
@@ -44,9 +53,15 @@ export function createHttp(deps: HttpDeps): Http {
   const auth = createAuth();
   const run = createRunCommand(deps.link);
   const streams = createEventStreams({ holder: deps.holder, now: Date.now, random: Math.random });
+  const now = (): number => performance.now();
+  const turns = createTurns({ now });
+  const plans = createPlans();
+  const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, plans, now });
+  const bulk = createBulk({ batches, turns });
   const keyed: KeyedHandlers = {
-    ...createEvaluationHandlers(deps.hash, deps.unknownFlags),
+    ...createEvaluationHandlers({ hash: deps.hash, unknownFlags: deps.unknownFlags, plans, batches, turns }),
     ...createOfrepHandlers(deps.hash, deps.unknownFlags),
+    ofrepEvaluateFlags: bulk.handler,
     ...createFlagHandlers(run),
     ...createSegmentHandlers(run),
     ...createEnvironmentHandlers(run),
@@ -57,9 +72,17 @@ export function createHttp(deps: HttpDeps): Http {
     ...createServiceHandlers(deps, state, JSON.stringify(makeOpenApi(deps.build.version))),
     ...createDocsHandlers(),
     ofrepStream: createStreamHandler(deps, streams, Date.now),
+    openSocket: askForUpgrade,
   };
   const deliver = createDeliver(deps, cors);
-  const pipeline = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
+  const { pipeline, leave } = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
+  const replies = createShortReplies(deliver, createPreparedHead(deps.holder, cors.enabled));
+  const ofrepBulk = createShortPost(
+    { http: deps, auth, pipeline, leave, corsEnabled: cors.enabled },
+    'ofrepEvaluateFlags',
+    bulk.responder(replies),
+  );
+  const sockets = createSocketSide({ http: deps, auth, deliver, batches, plans, turns });
   const routeIndex = routes.findIndex(({ operationId }) => operationId === 'evaluateFlag');
   const evaluateGet = createEvaluateGet({
     http: deps,
@@ -78,16 +101,22 @@ export function createHttp(deps: HttpDeps): Http {
       transport = await createUwsTransport({ onFailure: createFailureAnswer(deliver, deps.logger) });
       state.transport = transport.name;
       transport.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
+      transport.route('POST', ofrepBulk.pattern, ofrepBulk.handler);
+      transport.socket(sockets.pattern, sockets.route);
       transport.fallback((exchange) => pipeline(exchange, undefined));
       return transport.listen(deps.config.host, deps.config.port);
     },
-    drain: (delayMs) => {
+    drain: (delayMs, deadlineMs) => {
       state.draining = true;
-      drained ??= delay(delayMs).then(() => transport?.drain(DRAIN_QUIET_MS));
+      drained ??= delay(delayMs).then(() => {
+        sockets.drain(Math.max(0, deadlineMs - delayMs - DRAIN_MARGIN_MS));
+        return transport?.drain(DRAIN_QUIET_MS);
+      });
       return drained;
     },
     close: () => {
       streams.close();
+      sockets.close();
       transport?.close();
     },
   };

@@ -5,7 +5,10 @@ import { routeLabels } from '../api/routes.ts';
 import { buildInfo } from '../build-info.ts';
 import { loadConfig } from '../config.ts';
 import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
+import type { BatchKernel } from '../kernel/batch-kernel.ts';
+import { createBatchKernel } from '../kernel/create-batch-kernel.ts';
 import { hashUser } from '../kernel/murmur3.ts';
+import { limits } from '../limits.ts';
 import { createAccessLog } from '../observe/access-log.ts';
 import { createLogger } from '../observe/logger.ts';
 import { EXIT_CONFIGURATION } from '../run/owned.ts';
@@ -71,8 +74,10 @@ export async function runWorker(slot: number): Promise<void> {
     config,
     build: { version, build },
     hash: hashUser,
+    kernel: batchKernel(warn),
     accessLog: createAccessLog(logger, config.accessLog),
     ownMetrics: () => renderOwnMetrics(tallies, holder),
+    socketAuthMs: limits.socketAuthMsMax,
   });
 
   let listening = false;
@@ -97,7 +102,7 @@ export async function runWorker(slot: number): Promise<void> {
     draining = true;
     logger.info({ why, deadline_ms: deadlineMs }, 'draining');
     setTimeout(() => process.exit(0), deadlineMs);
-    await http.drain(delayMs);
+    await http.drain(delayMs, deadlineMs);
     // What it holds of rate limits goes to the others.
     limiter.close();
     process.exit(0);
@@ -127,6 +132,12 @@ function leasedLimiter(link: PrimaryLink, workers: number): Limiter {
     workers,
     connected: () => link.connected,
   });
+}
+
+function batchKernel(warn: (fields: object, message: string) => void): BatchKernel {
+  const { kernel, warning } = createBatchKernel();
+  if (warning !== undefined) warn({ kernel: kernel.name }, warning);
+  return kernel;
 }
 
 async function listen(http: Http, logger: ReturnType<typeof createLogger>): Promise<void> {

@@ -11,6 +11,8 @@ export interface Tallies {
   gauge(name: string, value: number): void;
   /** Adds to a counter; shown as the sum over workers. Name it burgee_..._total. */
   count(name: string, by: number): void;
+  /** Requests of one route that were answered since the start; with `onlySuccess` those with 2xx. */
+  answered(routeIndex: number, onlySuccess: boolean): number;
   /** Everything since the start. */
   report(): TallyReport;
 }
@@ -57,6 +59,14 @@ export function createTallies(routes: readonly string[]): Tallies {
     },
     count(name, by) {
       counters.set(name, (counters.get(name) ?? 0) + by);
+    },
+    answered(routeIndex, onlySuccess) {
+      let count = 0;
+      for (let index = 0; index < (onlySuccess ? 1 : CLASS_COUNT); index++) {
+        const from = (routeIndex * CLASS_COUNT + index) * SERIES_LENGTH;
+        for (let bucket = 0; bucket < SUM_OFFSET; bucket++) count += rows[from + bucket] as number;
+      }
+      return count;
     },
     report() {
       const { user, system } = process.cpuUsage();

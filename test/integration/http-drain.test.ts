@@ -32,7 +32,7 @@ test('a kept connection gets its answer and is then closed; a new one is refused
   const serving = await start(t);
   const kept = await keep(serving);
   t.notMatch(await kept.ask(), /Connection: close/i);
-  const drained = serving.http.drain(0);
+  const drained = serving.http.drain(0, 25_000);
   const last = await kept.ask();
   t.match(last, /^HTTP\/1.1 200 OK[^]*Connection: close/i);
   await kept.closed;
@@ -57,7 +57,7 @@ test('what is in flight is waited for', async (t) => {
   });
   await begun;
   let drained = false;
-  const drain = serving.http.drain(0).then(() => (drained = true));
+  const drain = serving.http.drain(0, 25_000).then(() => (drained = true));
   t.equal(drained, false);
   finish();
   const reply = await write;
@@ -68,7 +68,7 @@ test('what is in flight is waited for', async (t) => {
 test('an idle connection does not hold it up', async (t) => {
   const serving = await start(t);
   const idle = await keep(serving);
-  await serving.http.drain(0);
+  await serving.http.drain(0, 25_000);
   serving.http.close();
   await idle.closed;
   serving.http.close();
@@ -77,7 +77,7 @@ test('an idle connection does not hold it up', async (t) => {
 
 test('while it still accepts it already says that it is going', async (t) => {
   const serving = await start(t);
-  const drained = serving.http.drain(300);
+  const drained = serving.http.drain(300, 25_000);
   const ready = await fetch(`${serving.url}/readyz`);
   t.match([ready.status, await ready.json()], [503, { code: 'NOT_READY', detail: /draining/ }]);
   t.same(await (await fetch(`${serving.url}/healthz`)).json(), { status: 'draining' });

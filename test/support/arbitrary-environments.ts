@@ -190,7 +190,7 @@ function compileNaiveSegment(segment: NaiveSegment): CompiledSegment {
     environment: 'prod',
     version: 1,
     revision: 1,
-    json: '{}',
+    json: JSON.stringify(segment),
     quarantined: undefined,
     matchBy: segment.match_by === 'user_id' ? undefined : segment.match_by,
     matchPath: segment.match_by.includes('.') ? segment.match_by.split('.') : undefined,

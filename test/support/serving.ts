@@ -11,6 +11,7 @@ import { renderDocument } from '../../src/core/document.ts';
 import type { FlagDocument } from '../../src/core/model.ts';
 import { createFlag } from '../../src/core/parse.ts';
 import type { CommandOutcome, CommandRequest, UnknownFlags } from '../../src/ipc/messages.ts';
+import { createBatchKernel } from '../../src/kernel/create-batch-kernel.ts';
 import { hashUser } from '../../src/kernel/murmur3.ts';
 import type { AccessRecord } from '../../src/observe/access-log.ts';
 import type { HttpDeps } from '../../src/worker/http/deps.ts';
@@ -144,12 +145,16 @@ export interface Serving {
   staleSeconds: number;
   /** Verdict for keys with a limit. */
   verdict: 0 | 1 | 2;
+  /** The key_ids that a token was asked for, in turn. */
+  readonly taken: string[];
   /** What waiting for a token ends with. */
   waited: boolean;
   /** What the primary answers; undefined: it is away. */
   command: (request: Omit<CommandRequest, 'id'>) => CommandOutcome | Promise<CommandOutcome>;
   metricsText: string | undefined;
   readonly counted: { readonly routeIndex: number; readonly status: number }[];
+  readonly counters: Map<string, number>;
+  readonly gauges: Map<string, number>;
   readonly logged: AccessRecord[];
   readonly failures: string[];
   /** Evaluations of flags that do not exist: environment, flag_id and how many. */
@@ -167,6 +172,7 @@ export interface Serving {
 export async function startServing(
   snapshot: ServingSnapshot | undefined,
   allowedOrigins: readonly string[] = [],
+  socketAuthMs = 5000,
 ): Promise<Serving> {
   const waiters = new Set<{ readonly revision: number; readonly done: (reached: boolean) => void }>();
   const swapListeners: (() => void)[] = [];
@@ -193,10 +199,14 @@ export async function startServing(
     onSwap: (tell) => void swapListeners.push(tell),
   };
   const limiter: HttpDeps['limiter'] = {
-    tryTake: (key) => (key.rateLimit === 0 ? ADMITTED : serving.verdict),
+    tryTake: (key) => {
+      serving.taken.push(key.keyId);
+      return key.rateLimit === 0 ? ADMITTED : serving.verdict;
+    },
     waitTake: () => Promise.resolve(serving.waited),
     standing: (key) => ({ limit: key.rateLimit, remaining: serving.verdict === SPENT ? 0 : 5, resetSeconds: 17 }),
   };
+  const counted: Serving['counted'][number][] = [];
   const runPath = mkdtempSync(join(tmpdir(), 'burgee-run-'));
   const http = createHttp({
     uploads: createUploads({
@@ -206,6 +216,7 @@ export async function startServing(
     holder,
     limiter,
     hash: hashUser,
+    kernel: createBatchKernel().kernel,
     build: { version: '1.2.3', build: 'abc' },
     link: {
       connected: true,
@@ -213,7 +224,12 @@ export async function startServing(
       metrics: async () => serving.metricsText,
       unknownFlags: async () => serving.unknownReport?.(),
     },
-    tallies: { request: (routeIndex, status) => void serving.counted.push({ routeIndex, status }), count: () => {} },
+    tallies: {
+      request: (routeIndex, status) => void counted.push({ routeIndex, status }),
+      count: (name, by) => void serving.counters.set(name, (serving.counters.get(name) ?? 0) + by),
+      answered: (route) => counted.filter(({ routeIndex }) => routeIndex === route).length,
+      gauge: (name, value) => void serving.gauges.set(name, value),
+    },
     unknownFlags: { count: (...counted) => void serving.unknown.push(counted) },
     accessLog: { wants: () => true, record: (entry) => void serving.logged.push(entry) },
     config: { host: '127.0.0.1', port: 0, allowedOrigins },
@@ -221,6 +237,7 @@ export async function startServing(
       error: (fields, message) => void serving.failures.push(`${message} ${String((fields as { err?: unknown }).err)}`),
     },
     ownMetrics: () => 'own 1\n',
+    socketAuthMs,
   });
   const port = await http.listen();
   const serving: Serving = {
@@ -237,10 +254,13 @@ export async function startServing(
     snapshot,
     staleSeconds: 0,
     verdict: ADMITTED,
+    taken: [],
     waited: true,
     command: () => ({ ok: false, code: 'STORAGE_UNAVAILABLE', detail: 'away' }),
     metricsText: undefined,
-    counted: [],
+    counted,
+    counters: new Map(),
+    gauges: new Map(),
     logged: [],
     failures: [],
     unknown: [],

@@ -1,19 +1,117 @@
+// Hot path.
 // Shares a worker between jobs that take long: each runs a slice at a time, the owners in turn, so that one huge batch
-// does not hold up the worker's other clients.
+// does not hold up the worker's other clients. What has not begun goes before what goes on: nearly all of it is small,
+// and over after one slice. What goes on gets a slice of every turn all the same, so that it ends however much comes.
 
 export interface Job {
   /**
    * Works for about a millisecond at most. True: done, and whoever waits was answered by it. Must not throw.
    */
   step(): boolean;
+  /** Called once, before `run` returns, when the job has to wait: what it needs longer than that is to be copied now. */
+  wait?(): void;
 }
 
 export interface Turns {
   /**
-   * Runs `job` at once as far as this turn of the loop has time left and nobody waits; else it waits its turn.
+   * Runs `job` at once if this turn of the loop has time left, nothing that has not begun waits, and its owner has
+   * nothing waiting; else it waits its turn. The jobs of one owner run one after another.
    * @param owner whose jobs share one place in the round: a connection, or the request itself
    */
   run(owner: object, job: Job): void;
   /** Jobs that wait. */
   readonly waiting: number;
+}
+
+/** What all jobs of one turn of the loop take together, in milliseconds; the slice that passes it is the last. */
+export const TURN_MS_MAX = 2;
+
+/** An owner with its jobs in order; the first is the one that runs. */
+interface Place {
+  readonly owner: object;
+  readonly jobs: Job[];
+}
+
+/**
+ * @param deps.now milliseconds, with fractions
+ * @param deps.defer calls back once the loop has looked at its sockets; setImmediate
+ */
+export function createTurns(deps: { readonly now: () => number; readonly defer?: (turn: () => void) => void }): Turns {
+  const { now, defer = setImmediate } = deps;
+  const places = new Map<object, Place>();
+  // A Set keeps the order in which places come: the first one is next.
+  const fresh = new Set<Place>();
+  const begun = new Set<Place>();
+  let waiting = 0;
+  let spentMs = 0;
+  let isRunning = false;
+  let isDeferred = false;
+
+  /** True: the job is done. */
+  function slice(job: Job): boolean {
+    const startedMs = now();
+    isRunning = true;
+    try {
+      return job.step();
+    } finally {
+      isRunning = false;
+      spentMs += now() - startedMs;
+    }
+  }
+
+  function awaitTurn(): void {
+    if (isDeferred) return;
+    isDeferred = true;
+    defer(turn);
+  }
+
+  function turn(): void {
+    isDeferred = false;
+    if (fresh.size > 0) advance(fresh);
+    if (begun.size > 0) advance(begun);
+    while (fresh.size > 0 && spentMs < TURN_MS_MAX) advance(fresh);
+    while (begun.size > 0 && spentMs < TURN_MS_MAX) advance(begun);
+    spentMs = 0;
+    if (waiting > 0) awaitTurn();
+  }
+
+  /** Runs a slice of the place that is next, and puts it behind the others that go on if it has more to do. */
+  function advance(ring: Set<Place>): void {
+    for (const place of ring) {
+      ring.delete(place);
+      if (slice(place.jobs[0] as Job)) {
+        place.jobs.shift();
+        waiting -= 1;
+      }
+      if (place.jobs.length > 0) begun.add(place);
+      else places.delete(place.owner);
+      return;
+    }
+  }
+
+  function wait(owner: object, job: Job, hasBegun: boolean): void {
+    if (job.wait !== undefined) job.wait();
+    waiting += 1;
+    const place = places.get(owner);
+    if (place !== undefined) {
+      place.jobs.push(job);
+      return;
+    }
+    const added = { owner, jobs: [job] };
+    places.set(owner, added);
+    if (hasBegun) begun.add(added);
+    else fresh.add(added);
+  }
+
+  return {
+    run(owner, job) {
+      awaitTurn();
+      const isFree = !isRunning && spentMs < TURN_MS_MAX && fresh.size === 0;
+      if (!isFree || (waiting > 0 && places.has(owner))) return wait(owner, job, false);
+      if (!slice(job)) wait(owner, job, true);
+    },
+    get waiting() {
+      return waiting;
+    },
+  };
 }

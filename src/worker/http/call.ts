@@ -27,6 +27,8 @@ export interface Call {
   readonly minRevision: number | undefined;
   readonly ifMatch: IfMatch;
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | undefined;
+  /** True once the client has gone: what takes long need not go on. */
+  readonly hasGone: () => boolean;
 }
 
 export type Answer = Reply | Refusal;
@@ -56,7 +58,8 @@ export type OpenOperationId =
   | 'openapi'
   | 'docs'
   | 'docsFile'
-  | 'ofrepStream';
+  | 'ofrepStream'
+  | 'openSocket';
 export type KeyedOperationId = Exclude<OperationId, OpenOperationId>;
 /** One handler for each route of the table: a route without one does not compile. */
 export type KeyedHandlers = { readonly [Id in KeyedOperationId]: KeyedHandler };

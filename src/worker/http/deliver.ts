@@ -25,9 +25,13 @@ export interface Delivery {
 }
 
 export interface Deliver {
+  /** Counts and logs a reply that its route has written itself. */
+  count(delivery: Delivery, status: number): void;
   whole(outlet: Outlet, delivery: Delivery, answer: Answer): void;
   /** Counted and logged when it begins. */
   streamed(held: HeldExchange, delivery: Delivery, reply: StreamedReply): Promise<void>;
+  /** Counts and logs a handshake; the connection is no longer one of HTTP. */
+  switched(delivery: Delivery): void;
 }
 
 type Lines = (readonly [name: string, value: string])[];
@@ -66,6 +70,7 @@ export function createDeliver(
   }
 
   return {
+    count,
     whole(outlet, delivery, answer) {
       const reply = isRefusal(answer) ? toError(answer, delivery.request) : answer;
       const head = makeHead(linesOf(delivery, reply, isRefusal(answer) ? answer.code : undefined));
@@ -83,6 +88,7 @@ export function createDeliver(
       if (delivery.request.method === 'HEAD') held.sendEmpty(status, head, undefined);
       else await reply.run(held.stream(status, head, reply.kind));
     },
+    switched: (delivery) => count(delivery, 101),
   };
 }
 

@@ -1,5 +1,6 @@
 // What the HTTP side of a worker is given. Narrow on purpose: each is the part of another module that is used here.
 import type { HashUser } from '../../core/compiled.ts';
+import type { BatchKernel } from '../../kernel/batch-kernel.ts';
 import type { AccessLog } from '../../observe/access-log.ts';
 import type { Limiter } from '../limiter.ts';
 import type { PrimaryLink, SnapshotHolder } from '../serving.ts';
@@ -12,13 +13,17 @@ export interface HttpDeps {
   readonly link: Pick<PrimaryLink, 'command' | 'metrics' | 'unknownFlags' | 'connected'>;
   readonly limiter: Pick<Limiter, 'tryTake' | 'waitTake' | 'standing'>;
   readonly uploads: Uploads;
-  readonly tallies: Pick<Tallies, 'request' | 'count'>;
+  readonly tallies: Pick<Tallies, 'request' | 'count' | 'gauge' | 'answered'>;
   readonly unknownFlags: Pick<UnknownFlagCounts, 'count'>;
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;
   readonly config: { readonly host: string; readonly port: number; readonly allowedOrigins: readonly string[] };
   readonly build: { readonly version: string; readonly build: string };
   readonly hash: HashUser;
+  /** What evaluates batches. */
+  readonly kernel: BatchKernel;
   readonly logger: { error(fields: object, message: string): void };
   /** This worker's own tallies as Prometheus text, for when the primary does not answer. */
   readonly ownMetrics: () => string | Promise<string>;
+  /** For the key to come on a WebSocket whose handshake has none. */
+  readonly socketAuthMs: number;
 }

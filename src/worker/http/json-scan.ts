@@ -72,8 +72,9 @@ function beforeSpaces(bytes: Uint8Array, from: number): number {
 /**
  * The body with each number in its attributes that no double has exactly as a string; undefined when there is none.
  * @param bytes valid JSON
+ * @param member what the attributes stand under, at any level; undefined: the whole is attributes
  */
-export function quoteInexact(bytes: Uint8Array, member: AttributesMember): Uint8Array | undefined {
+export function quoteInexact(bytes: Uint8Array, member: AttributesMember | undefined): Uint8Array | undefined {
   /** Where each such number begins and ends, in turn. */
   const cuts: number[] = [];
   let depth = 0;
@@ -92,7 +93,8 @@ export function quoteInexact(bytes: Uint8Array, member: AttributesMember): Uint8
     } else if (byte === COLON) name = text;
     else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
       depth += 1;
-      if (inside === 0 && byte === OPEN_OBJECT && previous === COLON && textOf(bytes, name) === member) inside = depth;
+      if (inside === 0 && byte === OPEN_OBJECT && (member === undefined || isUnder(bytes, previous, name, member)))
+        inside = depth;
     } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
       if (depth === inside) inside = 0;
       depth -= 1;
@@ -110,6 +112,16 @@ export function quoteInexact(bytes: Uint8Array, member: AttributesMember): Uint8
 }
 
 const MINUS = 0x2d;
+
+/** Whether what follows the byte `previous` is the value of the member whose name stands at `name`. */
+function isUnder(
+  bytes: Uint8Array,
+  previous: number,
+  name: readonly [from: number, to: number],
+  member: AttributesMember,
+): boolean {
+  return previous === COLON && textOf(bytes, name) === member;
+}
 
 /** A copy of the bytes with a quote at each of these places. */
 function withQuotes(bytes: Uint8Array, places: readonly number[]): Uint8Array {

@@ -2,13 +2,13 @@
 // environment in the query, 413, 415, 400, 403 environment in the body, 409 for min_revision; then the route itself.
 // The hot path takes its own way through this and comes here with whatever it would not serve at once.
 
-import { NO_ROUTE, type Route } from '../../api/routes.ts';
+import { NO_ROUTE, type Route, routes } from '../../api/routes.ts';
 import { findIssues } from '../../api/validate.ts';
 import { RANK } from '../../core/scopes.ts';
 import { limits } from '../../limits.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
 import { revisionOf } from '../change-tag.ts';
-import { SPENT, WAIT } from '../limiter.ts';
+import { ADMITTED, SPENT, WAIT } from '../limiter.ts';
 import type { ServingKey, ServingSnapshot, SnapshotHolder } from '../serving.ts';
 import type { Exchange, HeldExchange } from '../transport/transport.ts';
 import type { Uploads } from '../uploads.ts';
@@ -42,7 +42,7 @@ const NAMED_IN_BODY: ReadonlySet<Route['environment']> = new Set(['body', 'heade
 const NO_BYTES = new Uint8Array(0);
 const NO_REVISIONS = { min: '', minHeader: '', at: '', atHeader: '' };
 
-/** What the hot path has already done for a request that it hands over: no request counts twice. */
+/** What a hot path has already done for a request that it hands over: no request counts twice. */
 export interface Taken {
   readonly key: ServingKey;
   /** What the limiter's tryTake said. */
@@ -50,6 +50,20 @@ export interface Taken {
 }
 
 export type Pipeline = (exchange: Exchange, taken: Taken | undefined) => void;
+
+/** A request whose body a hot path has looked at, and left where it was. */
+export interface Left {
+  readonly request: RawRequest;
+  /** Of a route without parameters, in the table. */
+  readonly routeIndex: number;
+  /** Found in `snapshot` and admitted by the limiter. */
+  readonly key: ServingKey;
+  readonly snapshot: ServingSnapshot;
+  readonly held: HeldExchange;
+}
+
+/** `error`: what a hot path threw, answered with 500; undefined: the pipeline goes on with the request from its body on. */
+export type Leave = (left: Left, error: unknown) => void;
 
 /** Answers 500 for a handler that threw; `exchange` as long as it is open. */
 export function createFailureAnswer(
@@ -71,13 +85,21 @@ export function createPipeline(deps: {
   readonly deliver: Deliver;
   readonly keyed: KeyedHandlers;
   readonly open: OpenHandlers;
-}): Pipeline {
+}): {
+  readonly pipeline: Pipeline;
+  readonly leave: Leave;
+} {
   const { holder, limiter, uploads, logger } = deps.http;
   const waiters = { count: 0 };
 
   function keyOf(request: RawRequest, snapshot: ServingSnapshot): ServingKey | undefined {
     const rawKey = rawKeyOf(request.headers.get('x-api-key') ?? '', request.headers.get('authorization') ?? '');
     return deps.auth.find(rawKey, snapshot, Date.now());
+  }
+
+  function fail(delivery: Delivery, held: HeldExchange, error: unknown): void {
+    logger.error({ err: error, requestId: delivery.request.requestId }, 'a request failed');
+    deps.deliver.whole(held, delivery, refuse('INTERNAL'));
   }
 
   /** Answers when the promise is there. */
@@ -88,10 +110,7 @@ export function createPipeline(deps: {
           if (isRefusal(answer) || !isStreamed(answer)) return deliverTo(held, delivery, answer);
           return deps.deliver.streamed(held, delivery, answer);
         },
-        (error: unknown) => {
-          logger.error({ err: error, requestId: delivery.request.requestId }, 'a request failed');
-          deps.deliver.whole(held, delivery, refuse('INTERNAL'));
-        },
+        (error: unknown) => fail(delivery, held, error),
       )
       .catch((error: unknown) =>
         logger.error({ err: error, requestId: delivery.request.requestId }, 'a reply could not be written'),
@@ -103,7 +122,7 @@ export function createPipeline(deps: {
     deps.deliver.whole(outlet, delivery, answer);
   }
 
-  return (exchange, taken) => {
+  function pipeline(exchange: Exchange, taken: Taken | undefined): void {
     const request = copyRequest(exchange, performance.now());
     const delivery = { request, routeIndex: NO_ROUTE, key: undefined, showsLimit: false };
     if (request.ambiguous) {
@@ -136,9 +155,15 @@ export function createPipeline(deps: {
       return deliverTo(exchange, { ...delivery, routeIndex: index }, unauthorized());
     }
     const verdict = taken?.verdict ?? limiter.tryTake(key, Date.now());
-    const keyed = { request, routeIndex: index, key, showsLimit: !HAND_READ.has(route.group) };
-    if (verdict === SPENT) return deliverTo(exchange, keyed, refuse('RATE_LIMITED'));
-    const held = holdFor(route, exchange);
+    if (verdict === SPENT)
+      return deliverTo(exchange, { request, routeIndex: index, key, showsLimit: true }, refuse('RATE_LIMITED'));
+    return admit({ request, match, key, snapshot, held: holdFor(route, exchange) }, verdict);
+  }
+
+  /** Answers a request whose key is known, once the limit lets it through. */
+  function admit(admitted: Admitted, verdict: number): void {
+    const { request, match, key, snapshot, held } = admitted;
+    const { route } = match;
     const answering = async (): Promise<Answer | StreamedReply> => {
       if (verdict === WAIT && !(await limiter.waitTake(key))) return refuse('RATE_LIMITED');
       const call = await readCall(request, match, key, held, snapshot, uploads);
@@ -151,9 +176,21 @@ export function createPipeline(deps: {
         await call.upload?.remove();
       }
     };
-    return answerLater(keyed, held, answering());
+    const delivery = { request, routeIndex: match.index, key, showsLimit: !HAND_READ.has(route.group) };
+    return answerLater(delivery, held, answering());
+  }
+
+  return {
+    pipeline,
+    leave: (left, error) => {
+      const { request, routeIndex, key, held } = left;
+      if (error !== undefined) return fail({ request, routeIndex, key, showsLimit: false }, held, error);
+      return admit({ ...left, match: { route: routes[routeIndex] as Route, index: routeIndex, raw: [] } }, ADMITTED);
+    },
   };
 }
+
+type Admitted = Omit<Left, 'routeIndex'> & { readonly match: Match };
 
 function holdFor(route: Route, exchange: Exchange): HeldExchange {
   if (route.upload) return exchange.hold(limits.uploadBytesMax, limits.uploadUnreadBytesMax);
@@ -236,6 +273,7 @@ async function readCall(
     query,
     body: body.value,
     bodyBytes: bytes.byteLength,
+    hasGone: () => held.aborted,
     ...environment,
     ...conditions,
     ...taken,

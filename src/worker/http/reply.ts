@@ -27,7 +27,7 @@ const NO_HEADERS: Reply['headers'] = [];
 /** A JSON reply that no cache keeps. */
 export function jsonReply(
   status: number,
-  body: string,
+  body: string | Uint8Array,
   headers: Reply['headers'] = NO_HEADERS,
   revision?: number,
 ): Reply {
@@ -63,6 +63,7 @@ const PHRASES: Readonly<Record<number, string>> = {
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
   422: 'Unprocessable Content',
+  426: 'Upgrade Required',
   428: 'Precondition Required',
   429: 'Too Many Requests',
   500: 'Internal Server Error',

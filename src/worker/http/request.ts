@@ -25,6 +25,11 @@ const LISTS = new Set(['if-match', 'if-none-match', 'access-control-request-head
 const TRACEPARENT = /^[0-9a-f-]+$/;
 
 export function copyRequest(exchange: Exchange, startedMs: number): RawRequest {
+  return copyRequestOf(exchange, exchange.method(), exchange.path(), startedMs);
+}
+
+/** The same for who knows method and path already. */
+export function copyRequestOf(exchange: Exchange, method: string, path: string, startedMs: number): RawRequest {
   const headers = new Map<string, string>();
   let lengths = 0;
   exchange.eachHeader((name, value) => {
@@ -35,8 +40,8 @@ export function copyRequest(exchange: Exchange, startedMs: number): RawRequest {
   });
   const encoding = headers.get('transfer-encoding');
   return {
-    method: exchange.method(),
-    path: exchange.path(),
+    method,
+    path,
     query: exchange.query(),
     headers,
     // The server library takes the first Content-Length and any Transfer-Encoding; a proxy before us may not.

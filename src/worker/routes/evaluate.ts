@@ -4,6 +4,7 @@
 import type { EvaluationContext, HashUser } from '../../core/compiled.ts';
 import { evaluate } from '../../core/evaluate.ts';
 import type { JsonObject } from '../../core/model.ts';
+import { RANK } from '../../core/scopes.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { defaultEnvironment } from '../http/environment.ts';
@@ -65,7 +66,8 @@ export function createEvaluateGet(deps: {
     const key = auth.find(apiKey === '' ? rawKeyOf('', exchange.header('authorization')) : apiKey, snapshot, nowMs);
     if (key === undefined) return pipeline(exchange, undefined);
     const verdict = limiter.tryTake(key, nowMs);
-    if (verdict !== ADMITTED || !scan.read(exchange.query())) return pipeline(exchange, { key, verdict });
+    if (verdict !== ADMITTED || key.rank < RANK.evaluate || !scan.read(exchange.query()))
+      return pipeline(exchange, { key, verdict });
 
     const named = scan.environment === '' ? defaultEnvironment(key) : scan.environment;
     const environment = named === undefined ? undefined : snapshot.environments.get(named);

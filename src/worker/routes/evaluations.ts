@@ -1,25 +1,33 @@
 // Evaluations by the ordered way: by POST, batches, and whatever the hot path hands over.
-import type { CompiledFlag, EvaluationContext, EvaluationScope, HashUser, Outcome } from '../../core/compiled.ts';
+import type { EvaluationContext, HashUser, Outcome } from '../../core/compiled.ts';
 import { type Allowance, evaluate } from '../../core/evaluate.ts';
 import type { Issue, JsonObject } from '../../core/model.ts';
 import { asFields, type Fields, own } from '../../core/reading.ts';
 import { limits } from '../../limits.ts';
+import type { Batches } from '../batch/batches.ts';
+import type { Plan, Plans } from '../batch/plans.ts';
+import type { Turns } from '../batch/turns.ts';
 import { checkAttributes } from '../http/attributes.ts';
-import type { Call, KeyedHandlers, Responder } from '../http/call.ts';
+import type { Answer, Call, KeyedHandlers, Responder } from '../http/call.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { invalid, isRefusal, type Refusal, refuseIssues } from '../http/refusal.ts';
-import { jsonReply, type Reply } from '../http/reply.ts';
+import { emptyReply, jsonReply, type Reply } from '../http/reply.ts';
 import { checkUserId } from '../http/user-id.ts';
-import type { ServingEnvironment, ServingKey } from '../serving.ts';
+import type { ServingEnvironment } from '../serving.ts';
 import { isSpent, startAllowance } from './allowance.ts';
 import { createExplainer, type Explainer, isExplained } from './explainer.ts';
-import { findEnvironment, findFlagToEvaluate, isVisible } from './lookup.ts';
+import { findEnvironment, findFlagToEvaluate } from './lookup.ts';
 import { isoTime, jsonString, outcomeReply } from './outcome-reply.ts';
 
-export function createEvaluationHandlers(
-  hash: HashUser,
-  unknownFlags: HttpDeps['unknownFlags'],
-): Pick<KeyedHandlers, 'evaluateFlag' | 'evaluateFlagWithBody' | 'evaluateBatch'> {
+export function createEvaluationHandlers(deps: {
+  readonly hash: HashUser;
+  readonly unknownFlags: HttpDeps['unknownFlags'];
+  readonly plans: Plans;
+  readonly batches: Batches;
+  readonly turns: Turns;
+}): Pick<KeyedHandlers, 'evaluateFlag' | 'evaluateFlagWithBody' | 'evaluateBatch'> {
+  const { hash, unknownFlags, plans, batches, turns } = deps;
+
   function respond(call: Call, context: EvaluationContext): Responder {
     return (snapshot) => {
       const environment = findEnvironment(snapshot, call.environment);
@@ -32,6 +40,40 @@ export function createEvaluationHandlers(
       const { outcome, traceJson } = createExplainer(call.key, environment, hash, startAllowance())(flag, context);
       return tell(outcome, `,"trace":${traceJson}}`);
     };
+  }
+
+  function answerBatch(call: Call, batch: Batch, environment: ServingEnvironment, head: string): Promise<Answer> {
+    return new Promise((resolve) => {
+      const job = batches.json({
+        environment,
+        key: call.key,
+        flagIds: batch.flagIds,
+        contexts: batch.contexts,
+        form: 'batch',
+        head,
+        tail: ']}',
+        done: (reply, isOwn) => resolve(jsonReply(200, isOwn ? reply : Buffer.from(reply))),
+        tooMuchWork: () => resolve(tooMuchWork()),
+        abandoned: () => {
+          if (!call.hasGone()) return false;
+          // Nobody reads it; it ends what waits for the answer.
+          resolve(emptyReply(204));
+          return true;
+        },
+      });
+      turns.run(call, job);
+    });
+  }
+
+  function explainBatch(call: Call, { contexts }: Batch, plan: Plan, head: string): Answer {
+    const allowance = startAllowance();
+    const explain = createExplainer(call.key, plan.environment, hash, allowance);
+    const rows: string[] = [];
+    for (const context of contexts) {
+      rows.push(explainRow(plan, context, explain, allowance));
+      if (isSpent(allowance)) return tooMuchWork();
+    }
+    return jsonReply(200, `${head}${rows.join(',')}]}`);
   }
 
   return {
@@ -52,31 +94,18 @@ export function createEvaluationHandlers(
       return (snapshot) => {
         const environment = findEnvironment(snapshot, call.environment);
         if (isRefusal(environment)) return environment;
-        const rows = pickFlags(environment, batch.flagIds, call.key);
+        const plan = plans.find(environment, call.key, batch.flagIds);
         const explained = isExplained(call);
         const countMax = explained ? limits.explainedEvaluationsMax : limits.batchEvaluationsMax;
-        if (rows.length * batch.contexts.length > countMax) {
+        if (plan.flags.length * batch.contexts.length > countMax) {
           return invalid(
             'contexts',
-            `${batch.contexts.length} contexts of ${rows.length} flags are over ${countMax} ${explained ? 'explained ' : ''}evaluations; split the batch`,
+            `${batch.contexts.length} contexts of ${plan.flags.length} flags are over ${countMax} ${explained ? 'explained ' : ''}evaluations; split the batch`,
           );
         }
         countUnknown(environment, batch, unknownFlags);
-        const allowance = startAllowance();
-        const explain = explained ? createExplainer(call.key, environment, hash, allowance) : undefined;
-        const results: string[] = [];
-        for (const context of batch.contexts) {
-          results.push(
-            explain === undefined
-              ? evaluateRow(rows, context, environment, hash, allowance)
-              : explainRow(rows, context, explain, allowance),
-          );
-          if (isSpent(allowance)) return tooMuchWork();
-        }
-        return jsonReply(
-          200,
-          `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(Date.now())}","results":[${results.join(',')}]}`,
-        );
+        const head = `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(Date.now())}","results":[`;
+        return explained ? explainBatch(call, batch, plan, head) : answerBatch(call, batch, environment, head);
       };
     },
   };
@@ -88,47 +117,6 @@ function countUnknown(environment: ServingEnvironment, batch: Batch, unknownFlag
   }
 }
 
-/** One flag of a batch with the text that stands before its result; undefined: unknown to this key. */
-interface Row {
-  readonly name: string;
-  readonly flag: CompiledFlag | undefined;
-}
-
-function pickFlags(environment: ServingEnvironment, flagIds: ReadonlySet<string> | undefined, key: ServingKey): Row[] {
-  const rows: Row[] = [];
-  if (flagIds === undefined) {
-    for (const flag of environment.flags.values())
-      if (isVisible(key, flag)) rows.push({ name: `"${flag.flagId}":`, flag });
-    return rows;
-  }
-  for (const flagId of flagIds) {
-    const flag = environment.flags.get(flagId);
-    rows.push({ name: `${jsonString(flagId)}:`, flag: flag !== undefined && isVisible(key, flag) ? flag : undefined });
-  }
-  return rows;
-}
-
-/** Half of a row when the allowance was spent: then it is not for anybody. */
-function evaluateRow(
-  rows: readonly Row[],
-  context: EvaluationContext,
-  scope: EvaluationScope,
-  hash: HashUser,
-  allowance: Allowance,
-): string {
-  let text = '{';
-  for (const { name, flag } of rows) {
-    if (text.length > 1) text += ',';
-    text +=
-      name +
-      (flag === undefined
-        ? '{"error":"FLAG_NOT_FOUND"}'
-        : evaluate(flag, context, scope, hash, undefined, allowance).batchJson);
-    if (isSpent(allowance)) break;
-  }
-  return `${text}}`;
-}
-
 function tooMuchWork(): Refusal {
   return invalid(
     'contexts',
@@ -136,13 +124,10 @@ function tooMuchWork(): Refusal {
   );
 }
 
-function explainRow(
-  rows: readonly Row[],
-  context: EvaluationContext,
-  explain: Explainer,
-  allowance: Allowance,
-): string {
-  const members = rows.map(({ name, flag }) => {
+/** Half of a row when the allowance was spent: then it is not for anybody. */
+function explainRow(plan: Plan, context: EvaluationContext, explain: Explainer, allowance: Allowance): string {
+  const members = plan.flags.map((flag, column) => {
+    const name = `${jsonString(plan.flagIds[column] as string)}:`;
     if (flag === undefined || isSpent(allowance)) return `${name}{"error":"FLAG_NOT_FOUND"}`;
     const { outcome, traceJson } = explain(flag, context);
     return `${name}${outcome.batchJson.slice(0, -1)},"trace":${traceJson}}`;
@@ -153,7 +138,7 @@ function explainRow(
 interface Batch {
   readonly contexts: readonly EvaluationContext[];
   /** Each once; undefined: all. */
-  readonly flagIds: ReadonlySet<string> | undefined;
+  readonly flagIds: readonly string[] | undefined;
 }
 
 function readBatch(call: Call): Batch | Refusal {
@@ -180,7 +165,7 @@ function readBatch(call: Call): Batch | Refusal {
   }
   return issues.length > 0
     ? refuseIssues(issues)
-    : { contexts: read, flagIds: flags === undefined ? undefined : new Set(flags) };
+    : { contexts: read, flagIds: flags === undefined ? undefined : [...new Set(flags)] };
 }
 
 function readContext(

@@ -1,6 +1,6 @@
 // Hot path.
 // The text of OFREP's answers: what was made when the snapshot was published, put into that protocol's order.
-import type { EvaluationContext, HashUser, Outcome } from '../../core/compiled.ts';
+import type { CompiledFlag, EvaluationContext, HashUser, Outcome } from '../../core/compiled.ts';
 import { evaluate } from '../../core/evaluate.ts';
 import type { Reason } from '../../core/model.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
@@ -35,16 +35,32 @@ export function successJson(outcome: Outcome, revision: number): string {
 }
 
 /**
- * Every flag that the key may see, for one context, each as a success or a failure. A success tells the revision of the
- * flag's own last change: clients compare whole answers to find what changed, so nothing else may move them.
- * undefined: it is more work than one request may make.
+ * One flag among many: a success or a failure. A success tells the revision of the flag's own last change: clients
+ * compare whole answers to find what changed, so nothing else may move them.
+ */
+export function itemJson(flag: CompiledFlag, outcome: Outcome): string {
+  const why = unanswered(outcome);
+  if (why === undefined) return successJson(outcome, flag.revision);
+  const errorCode = why === 'broken' ? 'GENERAL' : 'TARGETING_KEY_MISSING';
+  return JSON.stringify({ key: flag.flagId, errorCode, errorDetails: unansweredDetails(flag, why) });
+}
+
+/** What is wrong, in words. */
+export function unansweredDetails(flag: CompiledFlag, why: Unanswered): string {
+  if (why === 'broken') return `The flag ${flag.flagId} cannot be read and has no off_variant to serve.`;
+  return flag.bucketBy === undefined
+    ? `The flag ${flag.flagId} splits users and needs context.targetingKey.`
+    : `The flag ${flag.flagId} splits by ${JSON.stringify(flag.bucketBy)}, which the context lacks.`;
+}
+
+/**
+ * Every flag that the key may see, for one context. undefined: it is more work than one request may make.
  */
 export function flagsJson(
   environment: ServingEnvironment,
   key: ServingKey,
   context: EvaluationContext,
   hash: HashUser,
-  failureOf: (outcome: Outcome, why: Unanswered) => string,
 ): string | undefined {
   const allowance = startAllowance();
   let text = '[';
@@ -53,8 +69,7 @@ export function flagsJson(
     if (text.length > 1) text += ',';
     const outcome = evaluate(flag, context, environment, hash, undefined, allowance);
     if (isSpent(allowance)) return undefined;
-    const why = unanswered(outcome);
-    text += why === undefined ? successJson(outcome, flag.revision) : failureOf(outcome, why);
+    text += itemJson(flag, outcome);
   }
   return text + ']';
 }

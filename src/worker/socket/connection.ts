@@ -7,6 +7,7 @@ export const CLOSE = {
   goingAway: 1001,
   malformed: 1008,
   tooBig: 1009,
+  internal: 1011,
   tryAgainLater: 1013,
   unauthorized: 4401,
 } as const;

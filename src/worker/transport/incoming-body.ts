@@ -23,6 +23,7 @@ export class IncomingBody {
   private bodyBytes = 0;
   private paused = false;
   private wake: (() => void) | undefined;
+  private look: ((bytes: Uint8Array | undefined) => void) | undefined;
 
   constructor(flow: Flow, bytesMax: number, unreadBytesMax: number) {
     this.flow = flow;
@@ -35,6 +36,12 @@ export class IncomingBody {
     if (this.ended !== undefined) return;
     this.bodyBytes += chunk.byteLength;
     if (this.bodyBytes > this.bytesMax) return this.cut('too-large');
+    if (isLast && this.look !== undefined) this.show(chunk);
+    // It may have been answered by that.
+    if (this.ended === undefined) this.keep(chunk, isLast);
+  }
+
+  private keep(chunk: ArrayBuffer, isLast: boolean): void {
     if (chunk.byteLength > 0) {
       this.unread.push(new Uint8Array(chunk.slice(0)));
       this.unreadBytes += chunk.byteLength;
@@ -45,6 +52,11 @@ export class IncomingBody {
       this.flow.pause();
     }
     this.wake?.();
+  }
+
+  /** `look` is called once, when the body has ended: with the bytes of a complete one, valid until it returns. */
+  whenEnded(look: (bytes: Uint8Array | undefined) => void): void {
+    this.look = look;
   }
 
   /** The client is gone. A body that is complete stays. */
@@ -81,6 +93,14 @@ export class IncomingBody {
     return this.ended === 'too-large' ? undefined : NOTHING;
   }
 
+  /** Most bodies come in one chunk and are answered at once: then nothing is copied. */
+  private show(last: ArrayBuffer): void {
+    const { look } = this;
+    this.look = undefined;
+    const shown = new Uint8Array(last);
+    look?.(this.unread.length === 0 ? shown : join([...this.unread, shown], this.bodyBytes));
+  }
+
   /** Ends without being whole. What is left of it is read from the client all the same, and thrown away. */
   private cut(ended: BodyEnd): void {
     this.ended = ended;
@@ -88,6 +108,9 @@ export class IncomingBody {
     this.unreadBytes = 0;
     this.release();
     this.wake?.();
+    const { look } = this;
+    this.look = undefined;
+    if (ended !== 'answered') look?.(undefined);
   }
 
   private release(): void {

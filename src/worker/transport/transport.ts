@@ -41,6 +41,12 @@ export interface HeldExchange {
   /** The body's bytes, its own copy; undefined as soon as it is over the limit; empty when the client has gone. */
   body(): Promise<Uint8Array | undefined>;
   /**
+   * Before anything of it is taken: calls `look` once, when the body has ended, with its bytes, which are valid until it
+   * returns; undefined when it is over its limit or the client has gone. What `look` leaves without an answer is there
+   * for `body` as if nobody had looked. It must not throw.
+   */
+  whenEnded(look: (bytes: Uint8Array | undefined) => void): void;
+  /**
    * Instead of `body`, one call at a time: the next bytes of the body, their own copy; undefined when no more come, and
    * `bodyEnded` says why.
    */
@@ -91,7 +97,7 @@ export interface Transport {
   /** Shown by /healthz: "uws". */
   readonly name: string;
   /** Registers one method and pattern: `/api/v1/flags/{flag_id}/evaluate`. Before `listen`. */
-  route(method: 'GET', pattern: string, handler: Handler): void;
+  route(method: 'GET' | 'POST', pattern: string, handler: Handler): void;
   /** Registers a WebSocket at a path. A request for it that asks for no upgrade goes to the fallback. Before `listen`. */
   socket(pattern: string, route: SocketRoute): void;
   /** Everything that no route took, whatever its method. Before `listen`. */
@@ -99,8 +105,9 @@ export interface Transport {
   /** Resolves with the port in use; rejects when the address cannot be had. */
   listen(host: string, port: number): Promise<number>;
   /**
-   * Closes the listen socket; from now on every reply closes its connection. Resolves when no connection is left, or
-   * when nothing is in flight and no request has come for `quietMs`: the connections left are idle ones.
+   * Closes the listen socket; from now on every reply closes its connection. Resolves when no WebSocket
+   * is left (their owners end them) and no other connection, or nothing is in flight and no request has come for
+   * `quietMs`: the connections left are idle ones.
    */
   drain(quietMs: number): Promise<void>;
   /** Cuts every connection. May be called twice. */
@@ -112,9 +119,8 @@ export interface TransportOptions {
   readonly onFailure: (error: unknown, exchange: Exchange | undefined) => void;
 }
 
-/** Header lines, prepared once and sent many times. Made by `makeHead` only. */
+/** Header lines, prepared once and sent many times. Made by `makeHead` and `fillHead` only. */
 export interface Head {
-  readonly lines: readonly (readonly [name: string, value: string])[];
   /** The first line's name, and its value followed by all the other lines, ready to be written in one go. */
   readonly firstName: string;
   readonly rest: string;
@@ -135,5 +141,34 @@ export function makeHead(lines: readonly (readonly [name: string, value: string]
   const first = lines[0];
   if (first === undefined) throw new Error('a reply needs a header');
   const rest = [first[1], ...lines.slice(1).map(([name, value]) => `${name}: ${value}`)].join('\r\n');
-  return { lines, firstName: first[0], rest };
+  return { firstName: first[0], rest };
+}
+
+/** Header lines with a place for one value, and behind it one for a line more. */
+export interface OpenHead {
+  readonly firstName: string;
+  /** Up to the value. */
+  readonly before: string;
+  /** From the value to the place for a line. */
+  readonly middle: string;
+  readonly after: string;
+}
+
+type Lines = Parameters<typeof makeHead>[0];
+
+/** As makeHead, in this order: `first`, `name` with a value to come, `second`, perhaps a line, `third`. */
+export function makeOpenHead(first: Lines, name: string, second: Lines, third: Lines): OpenHead {
+  const { firstName, rest } = makeHead(first);
+  // Checked with all that will stand there.
+  makeHead([[name, ''], ...second, ...third]);
+  const text = (lines: Lines): string => lines.map(([line, value]) => `\r\n${line}: ${value}`).join('');
+  return { firstName, before: `${rest}\r\n${name}: `, middle: text(second), after: text(third) };
+}
+
+/**
+ * The whole of it, made for one reply: nothing is checked. `value` is one that cannot end its line; `line` is empty, or
+ * a line with what separates it from the one before: `\r\nETag: "x"`.
+ */
+export function fillHead(head: OpenHead, value: string, line: string): Head {
+  return { firstName: head.firstName, rest: head.before + value + head.middle + line + head.after };
 }

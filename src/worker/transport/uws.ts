@@ -1,10 +1,11 @@
 // The transport on uWebSockets.js. What that library does not forgive is dealt with here and nowhere else: a request
 // that dies when its handler returns, replies to connections that are gone, body chunks that are taken away again,
 // writes outside a cork, an exception or a forgotten reply that would end the process.
-import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js';
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t } from 'uWebSockets.js';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { loadUws } from './load-uws.ts';
 import { UwsReplyStream } from './reply-stream.ts';
+import type { SocketRoute } from './socket.ts';
 import type {
   Exchange,
   Handler,
@@ -15,9 +16,12 @@ import type {
   Transport,
   TransportOptions,
 } from './transport.ts';
+import { asksForWebSocket, type SocketsShared, socketBehavior, UwsSocket } from './uws-socket.ts';
 
 /** How often a drain looks whether the connections are gone. */
 const DRAIN_LOOK_MS = 10;
+/** A process that ends while a client's last messages are still coming in would reset what it sent that client. */
+const SOCKET_LINGER_MS = 100;
 
 /** What the connections of one server have in common. */
 interface Shared {
@@ -33,7 +37,14 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
   const uws = await loadUws();
   const app: TemplatedApp = uws.App();
   const shared: Shared = { draining: false, inFlight: 0, lastRequestMs: 0, endless: new Set() };
+  const sockets: SocketsShared = {
+    socketCount: 0,
+    lastSocketEndMs: 0,
+    onFailure: (error) => options.onFailure(error, undefined),
+  };
+  /** Of HTTP: one that became a WebSocket is counted in `sockets`. */
   let connectionCount = 0;
+  let fallback: Handler = () => {};
   let listenSocket: us_listen_socket | undefined;
   let closed = false;
   // The type declarations leave `filter` out: called with +1 for a connection that opens and -1 for one that closes.
@@ -58,6 +69,21 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
       if (live.open) live.abandon();
     }
   }
+  function upgrade(route: SocketRoute, res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
+    if (!asksForWebSocket(req)) return run(fallback, res, req);
+    return run(
+      (exchange) => {
+        const owner = route.accept(exchange);
+        if (owner === undefined) return;
+        live.becomeSocket();
+        // The library tells of a connection that closes as long as it is one of HTTP.
+        connectionCount -= 1;
+        new UwsSocket(owner, sockets).upgrade(res, req, context);
+      },
+      res,
+      req,
+    );
+  }
   function closeListenSocket(): void {
     if (listenSocket === undefined) return;
     uws.us_listen_socket_close(listenSocket);
@@ -66,13 +92,19 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
 
   return {
     name: 'uws',
-    route: (_method, pattern, handler) => {
-      app.get(pattern.replaceAll(/\{(\w+)\}/g, ':$1'), (res, req) => run(handler, res, req));
+    route: (method, pattern, handler) => {
+      const path = pattern.replaceAll(/\{(\w+)\}/g, ':$1');
+      if (method === 'GET') app.get(path, (res, req) => run(handler, res, req));
+      else app.post(path, (res, req) => run(handler, res, req));
     },
-    socket: () => {
-      throw new Error('to be written');
+    socket: (pattern, route) => {
+      app.ws(pattern, {
+        ...socketBehavior(route),
+        upgrade: (res, req, context) => upgrade(route, res, req, context),
+      });
     },
     fallback: (handler) => {
+      fallback = handler;
       app.any('/*', (res, req) => run(handler, res, req));
     },
     listen: (host, port) =>
@@ -90,8 +122,11 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
       const startedMs = Date.now();
       return new Promise((resolve) => {
         const look = setInterval(() => {
-          const quiet = Date.now() - Math.max(startedMs, shared.lastRequestMs) >= quietMs;
-          if (!closed && connectionCount > 0 && (shared.inFlight > 0 || !quiet)) return;
+          const nowMs = Date.now();
+          const quiet = nowMs - Math.max(startedMs, shared.lastRequestMs) >= quietMs;
+          const isAsked = connectionCount > 0 && (shared.inFlight > 0 || !quiet);
+          const hasSockets = sockets.socketCount > 0 || nowMs - sockets.lastSocketEndMs < SOCKET_LINGER_MS;
+          if (!closed && (isAsked || hasSockets)) return;
           clearInterval(look);
           resolve();
         }, DRAIN_LOOK_MS);
@@ -165,6 +200,11 @@ class LiveExchange implements Exchange {
     writeEmpty(this.res, status, head, contentLength, this.closing);
   }
 
+  /** It is answered by the handshake. */
+  becomeSocket(): void {
+    this.open = false;
+  }
+
   /** Cuts the connection: nothing is left that could answer. */
   abandon(): void {
     this.open = false;
@@ -203,6 +243,10 @@ class Held implements HeldExchange {
 
   body(): Promise<Uint8Array | undefined> {
     return this.incoming.all();
+  }
+
+  whenEnded(look: (bytes: Uint8Array | undefined) => void): void {
+    this.incoming.whenEnded(look);
   }
 
   nextChunk(): Promise<Uint8Array | undefined> {

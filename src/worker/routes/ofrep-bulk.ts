@@ -1,0 +1,104 @@
+// Hot path.
+// OFREP for all flags of one context, by both ways: the short one, and the pipeline's.
+import type { EvaluationContext } from '../../core/compiled.ts';
+import { limits } from '../../limits.ts';
+import type { Batches, JsonBatch } from '../batch/batches.ts';
+import type { Turns } from '../batch/turns.ts';
+import type { Answer, KeyedHandler } from '../http/call.ts';
+import { notModified } from '../http/conditions.ts';
+import { withOfrepCode } from '../http/ofrep-failure.ts';
+import { invalid, isRefusal, type Refusal } from '../http/refusal.ts';
+import { jsonReply } from '../http/reply.ts';
+import type { ShortReplies, ShortResponder } from '../http/short-post.ts';
+import type { ServingEnvironment, ServingKey } from '../serving.ts';
+import { findEnvironment } from './lookup.ts';
+import { BULK_HEAD, createBulkFrames } from './ofrep-bulk-frame.ts';
+import { readOfrepContext } from './ofrep-context.ts';
+import { tagOf } from './ofrep-tag.ts';
+
+export interface Bulk {
+  readonly handler: KeyedHandler;
+  responder(replies: ShortReplies): ShortResponder;
+}
+
+export function createBulk({ batches, turns }: { readonly batches: Batches; readonly turns: Turns }): Bulk {
+  const frameOf = createBulkFrames();
+
+  return {
+    handler: (call) => {
+      const context = readOfrepContext(call.body, call.bodyBytes);
+      if (isRefusal(context)) return context;
+      return (snapshot) => {
+        const environment = findEnvironment(snapshot, call.environment);
+        if (isRefusal(environment)) return environment;
+        const { tagBase, tail } = frameOf(snapshot, environment, call.key, Date.now());
+        const tag = tagOf(tagBase, context);
+        const unchanged = notModified(call.request, tag);
+        if (unchanged !== undefined) return unchanged;
+        return new Promise<Answer>((resolve) => {
+          const done: JsonBatch['done'] = (reply, isOwn) =>
+            resolve(jsonReply(200, isOwn ? reply : Uint8Array.from(reply), [['ETag', tag]]));
+          const batch = batchOf(
+            environment,
+            call.key,
+            context,
+            tail,
+            done,
+            () => resolve(tooMuchWork()),
+            isNeverAbandoned,
+          );
+          turns.run(call.request, batches.json(batch));
+        });
+      };
+    },
+
+    responder: (replies) => (call) => {
+      const { environment, snapshot, held } = call;
+      const { request, key } = call.delivery;
+      const context = readOfrepContext(call.body, call.bodyBytes);
+      if (isRefusal(context)) return false;
+      const { tagBase, tail } = frameOf(snapshot, environment, key, call.nowMs);
+      const tag = tagOf(tagBase, context);
+      const unchanged = notModified(request, tag);
+      if (unchanged === undefined) {
+        const done: JsonBatch['done'] = (reply) => replies.json(call, reply, `\r\nETag: ${tag}`);
+        const refuse = (): void => replies.other(call, tooMuchWork());
+        const batch = batchOf(environment, key, context, tail, done, refuse, () => held.aborted);
+        turns.run(request, batches.json(batch));
+      } else replies.other(call, unchanged);
+      return true;
+    },
+  };
+}
+
+function batchOf(
+  environment: ServingEnvironment,
+  key: ServingKey,
+  context: EvaluationContext,
+  tail: string,
+  done: JsonBatch['done'],
+  tooMuch: JsonBatch['tooMuchWork'],
+  abandoned: () => boolean,
+): JsonBatch {
+  return {
+    environment,
+    key,
+    flagIds: undefined,
+    contexts: [context],
+    form: 'ofrep',
+    head: BULK_HEAD,
+    tail,
+    done,
+    tooMuchWork: tooMuch,
+    abandoned,
+  };
+}
+
+function isNeverAbandoned(): boolean {
+  return false;
+}
+
+function tooMuchWork(): Refusal {
+  const told = `makes more work than ${limits.requestConditionsMax} simple conditions for all flags; send shorter texts and arrays`;
+  return withOfrepCode(invalid('context', told), 'INVALID_CONTEXT');
+}

@@ -1,0 +1,243 @@
+// The WebSockets of a worker: who may open one, what all of them share, and how they end.
+import { routes } from '../../api/routes.ts';
+import { limits } from '../../limits.ts';
+import { type Auth, rawKeyOf } from '../auth.ts';
+import type { Deliver, Delivery } from '../http/deliver.ts';
+import type { HttpDeps } from '../http/deps.ts';
+import { type Refusal, refuse } from '../http/refusal.ts';
+import { copyRequest, type RawRequest } from '../http/request.ts';
+import { ADMITTED, SPENT } from '../limiter.ts';
+import type { ServingKey, ServingSnapshot } from '../serving.ts';
+import type { SocketOwner, SocketRoute } from '../transport/socket.ts';
+import type { Exchange } from '../transport/transport.ts';
+import { CLOSE } from './connection.ts';
+import type { Dispatch } from './dispatch.ts';
+import type { Hub } from './hub.ts';
+import { createKeyGroups } from './key-groups.ts';
+import { LiveConnection } from './live-connection.ts';
+import { createOriginCheck } from './origin.ts';
+import { welcomeText } from './welcome.ts';
+
+/** Keys that expire are looked for this often. */
+const EXPIRY_LOOK_MS = 1000;
+/** The library pings in time; proxies cut what was silent for a minute. */
+const IDLE_SECONDS = 60;
+/** How long a client has to act on `goodbye` before its connection is closed. */
+const GOODBYE_MS = 500;
+/** Past it a drain closes even what has something in flight. */
+const DRAIN_MS_MAX = 5000;
+/** When a client comes back: spread, because all of a worker's clients lose it at once. */
+const RECONNECT_MS_MIN = 500;
+const RECONNECT_MS_SPREAD = 4500;
+
+const RETRY: Refusal['headers'] = [['Retry-After', '5']];
+const ROUTE_INDEX = routes.findIndex(({ operationId }) => operationId === 'openSocket');
+
+export interface Sockets {
+  readonly route: SocketRoute;
+  /** Takes no new ones, says goodbye to each and closes it with its last answer, at the latest after `msMax`. */
+  drain(msMax: number): void;
+  /** Ends the timers. May be called twice. */
+  close(): void;
+}
+
+/** Kept up to date here. */
+export interface SocketCounts {
+  /** Messages since the start. */
+  messages: number;
+  /** Open now. */
+  sockets: number;
+}
+
+export interface SocketsDeps {
+  readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'tallies' | 'logger' | 'config'>;
+  readonly auth: Auth;
+  readonly deliver: Deliver;
+  readonly dispatch: Dispatch;
+  readonly counts: SocketCounts;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  /** For the key to come when the handshake has none. */
+  readonly authMs: number;
+}
+
+export function createSockets(deps: SocketsDeps): Sockets {
+  const { auth, counts, deliver, dispatch, now } = deps;
+  const { holder, limiter, tallies, logger } = deps.http;
+  const isOriginAllowed = createOriginCheck(deps.http.config.allowedOrigins);
+  const connections = new Set<LiveConnection>();
+  const groups = createKeyGroups({ current: () => holder.current, now, onFailure });
+  const drainTimers: NodeJS.Timeout[] = [];
+  let withoutKey = 0;
+  let unsentBytes = 0;
+  let isDraining = false;
+  let expiryLook: NodeJS.Timeout | undefined;
+
+  function onFailure(error: unknown): void {
+    logger.error({ err: error }, 'a socket failed');
+  }
+
+  function fail(connection: LiveConnection, error: unknown): void {
+    onFailure(error);
+    connection.close(CLOSE.internal, 'something went wrong here');
+  }
+
+  function countMessage(): void {
+    counts.messages += 1;
+    tallies.count('burgee_socket_messages_total', 1);
+  }
+
+  function countSockets(): void {
+    counts.sockets = connections.size;
+    tallies.gauge('burgee_worker_sockets', connections.size);
+  }
+
+  function open(key: ServingKey | undefined, verdict: number): LiveConnection {
+    const connection = new LiveConnection(hub, key, verdict);
+    if (key === undefined) withoutKey += 1;
+    connections.add(connection);
+    expiryLook ??= setInterval(groups.sweep, EXPIRY_LOOK_MS).unref();
+    countSockets();
+    return connection;
+  }
+
+  const hub: Hub = {
+    now,
+    keyTimer: (connection) =>
+      setTimeout(() => connection.close(CLOSE.unauthorized, 'no key came in time'), deps.authMs).unref(),
+    join: (key, connection) => groups.join(key, connection),
+    admit(rawKey, connection) {
+      const snapshot = holder.current;
+      const key = snapshot === undefined ? undefined : auth.find(rawKey, snapshot, now());
+      if (key === undefined)
+        return { group: undefined, code: CLOSE.unauthorized, reason: 'the key is unknown, revoked or expired' };
+      if (!groups.hasRoom(key))
+        return { group: undefined, code: CLOSE.tryAgainLater, reason: 'the key has too many sockets open here' };
+      withoutKey -= 1;
+      return { group: groups.join(key, connection) };
+    },
+    greet(connection, key, verdict) {
+      const welcome = (): void => {
+        const snapshot = holder.current;
+        if (snapshot !== undefined) connection.welcome(welcomeText(snapshot, key));
+      };
+      if (verdict === ADMITTED) return welcome();
+      const refused = (): void =>
+        connection.close(CLOSE.tryAgainLater, 'the key has used up its requests for this minute');
+      if (verdict === SPENT) return refused();
+      return hub.waitTake(connection, key, (admitted) => (admitted ? welcome() : refused()));
+    },
+    tryTake: (key, nowMs) => limiter.tryTake(key, nowMs),
+    waitTake(connection, key, then) {
+      limiter
+        .waitTake(key)
+        .then(then)
+        .catch((error: unknown) => fail(connection, error));
+    },
+    dispatch(connection, message, isBinary) {
+      countMessage();
+      if (isBinary) dispatch.frame(connection, message);
+      else dispatch.text(connection, message);
+    },
+    refuse(connection, key, message, isBinary) {
+      countMessage();
+      tallies.count('burgee_rate_limited_total', 1);
+      const retryMs = 1000 * Math.max(1, Math.ceil(limiter.standing(key, now()).resetSeconds));
+      dispatch.rateLimited(connection, message, isBinary, retryMs);
+    },
+    drained: (connection) => dispatch.drained(connection),
+    closing: (code) => tallies.count(`burgee_socket_closes_${code}_total`, 1),
+    parted(connection, group, wasOpen) {
+      if (group === undefined) withoutKey -= 1;
+      else groups.leave(group, connection);
+      if (wasOpen) dispatch.closed(connection);
+    },
+    gone(connection) {
+      connections.delete(connection);
+      countSockets();
+      if (connections.size > 0) return;
+      clearInterval(expiryLook);
+      expiryLook = undefined;
+    },
+    get unsentBytes() {
+      return unsentBytes;
+    },
+    countUnsent(change) {
+      unsentBytes += change;
+    },
+  };
+
+  function admit(request: RawRequest, snapshot: ServingSnapshot | undefined): Admitted | Refused {
+    if (snapshot === undefined || isDraining) return refused(refuse('NOT_READY', undefined, RETRY));
+    if (!isOriginAllowed(request.headers.get('origin'), request.headers.get('host') ?? ''))
+      return refused(refuse('ORIGIN_FORBIDDEN'));
+    const rawKey = rawKeyOf(request.headers.get('x-api-key') ?? '', request.headers.get('authorization') ?? '');
+    const key = rawKey === '' ? undefined : auth.find(rawKey, snapshot, now());
+    if (key === undefined && rawKey !== '')
+      return refused(refuse('UNAUTHORIZED', undefined, [['WWW-Authenticate', 'Bearer realm="burgee"']]));
+    const verdict = key === undefined ? ADMITTED : limiter.tryTake(key, now());
+    if (verdict === SPENT) return refused(refuse('RATE_LIMITED'), key);
+    const hasRoom = key === undefined ? withoutKey < limits.socketsUnauthenticatedMax : groups.hasRoom(key);
+    if (!hasRoom || connections.size >= limits.socketsMax)
+      return refused(refuse('TOO_MANY_SOCKETS', undefined, RETRY), key);
+    return { key, verdict, refusal: undefined };
+  }
+
+  holder.onSwap(groups.sweep);
+  return {
+    route: {
+      messageBytesMax: limits.socketMessageBytesMax,
+      idleSeconds: IDLE_SECONDS,
+      accept(exchange: Exchange): SocketOwner | undefined {
+        const request = copyRequest(exchange, performance.now());
+        const admission = admit(request, holder.current);
+        const delivery: Delivery = { request, routeIndex: ROUTE_INDEX, key: admission.key, showsLimit: false };
+        if (admission.refusal !== undefined) {
+          deliver.whole(exchange, delivery, admission.refusal);
+          return undefined;
+        }
+        deliver.switched(delivery);
+        return open(admission.key, admission.verdict);
+      },
+    },
+    drain(msMax) {
+      if (isDraining) return;
+      isDraining = true;
+      for (const connection of connections) {
+        const reconnectMs = RECONNECT_MS_MIN + Math.floor(deps.random() * RECONNECT_MS_SPREAD);
+        const text = `{"type":"goodbye","reconnect_after_ms":${reconnectMs}}`;
+        if (!connection.goodbye(text)) connection.close(CLOSE.goingAway, 'the server is stopping');
+      }
+      const leave = (): void => {
+        for (const connection of connections) connection.leave();
+      };
+      const end = (): void => {
+        for (const connection of connections) connection.close(CLOSE.goingAway, 'the server is stopping');
+      };
+      drainTimers.push(setTimeout(leave, Math.min(GOODBYE_MS, msMax)), setTimeout(end, Math.min(DRAIN_MS_MAX, msMax)));
+    },
+    close() {
+      clearInterval(expiryLook);
+      for (const timer of drainTimers) clearTimeout(timer);
+    },
+  };
+}
+
+/** `key` undefined: it comes in the first message. */
+interface Admitted {
+  readonly key: ServingKey | undefined;
+  /** What the limiter said. */
+  readonly verdict: number;
+  readonly refusal: undefined;
+}
+
+interface Refused {
+  readonly key: ServingKey | undefined;
+  readonly refusal: Refusal;
+}
+
+function refused(refusal: Refusal, key?: ServingKey): Refused {
+  return { key, refusal };
+}
