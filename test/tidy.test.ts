@@ -114,6 +114,7 @@ const HOT_FILES = [
   'src/worker/routes/ofrep-reply.ts',
   'src/worker/routes/ofrep-tag.ts',
   'src/worker/routes/outcome-reply.ts',
+  'src/worker/routes/short-batch.ts',
   'src/worker/socket/binary-frames.ts',
   'src/worker/tallies.ts',
 ];
