@@ -124,6 +124,7 @@ const HOT_FILES = [
   'src/worker/routes/ofrep-reply.ts',
   'src/worker/routes/ofrep-tag.ts',
   'src/worker/routes/outcome-reply.ts',
+  'src/worker/routes/short-batch.ts',
   'src/worker/socket/binary-frames.ts',
   'src/worker/socket/dispatch.ts',
   'src/worker/socket/evaluate.ts',
