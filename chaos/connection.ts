@@ -15,7 +15,12 @@ export interface Connection {
   request(
     method: string,
     path: string,
-    options?: { readonly json?: unknown; readonly headers?: Readonly<Record<string, string>> },
+    options?: {
+      readonly json?: unknown;
+      /** JSON as it is; goes before `json`. */
+      readonly text?: string;
+      readonly headers?: Readonly<Record<string, string>>;
+    },
   ): Promise<Reply>;
   readonly open: boolean;
   close(): void;
@@ -63,7 +68,7 @@ export async function openConnection(port: number, key: string): Promise<Connect
     },
     request(method, path, options = {}) {
       if (!open) return Promise.reject(new Error('the connection is closed'));
-      const body = options.json === undefined ? '' : JSON.stringify(options.json);
+      const body = options.text ?? (options.json === undefined ? '' : JSON.stringify(options.json));
       const headers: Record<string, string> = { host: 'burgee', 'x-api-key': key, ...options.headers };
       if (body !== '')
         Object.assign(headers, {

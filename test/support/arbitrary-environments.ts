@@ -184,7 +184,8 @@ export function parseCondition(raw: unknown): ConditionNode {
   return condition;
 }
 
-function compileNaiveSegment(segment: NaiveSegment): CompiledSegment {
+/** A segment as it is served. */
+export function compileNaiveSegment(segment: NaiveSegment): CompiledSegment {
   return {
     segmentId: segment.segment_id,
     environment: 'prod',
