@@ -206,6 +206,7 @@ export async function startServing(
     waitTake: () => Promise.resolve(serving.waited),
     standing: (key) => ({ limit: key.rateLimit, remaining: serving.verdict === SPENT ? 0 : 5, resetSeconds: 17 }),
   };
+  const counted: Serving['counted'][number][] = [];
   const runPath = mkdtempSync(join(tmpdir(), 'burgee-run-'));
   const http = createHttp({
     uploads: createUploads({
@@ -224,9 +225,9 @@ export async function startServing(
       unknownFlags: async () => serving.unknownReport?.(),
     },
     tallies: {
-      request: (routeIndex, status) => void serving.counted.push({ routeIndex, status }),
+      request: (routeIndex, status) => void counted.push({ routeIndex, status }),
       count: (name, by) => void serving.counters.set(name, (serving.counters.get(name) ?? 0) + by),
-      answered: (route) => serving.counted.filter(({ routeIndex }) => routeIndex === route).length,
+      answered: (route) => counted.filter(({ routeIndex }) => routeIndex === route).length,
       gauge: (name, value) => void serving.gauges.set(name, value),
     },
     unknownFlags: { count: (...counted) => void serving.unknown.push(counted) },
@@ -257,7 +258,7 @@ export async function startServing(
     waited: true,
     command: () => ({ ok: false, code: 'STORAGE_UNAVAILABLE', detail: 'away' }),
     metricsText: undefined,
-    counted: [],
+    counted,
     counters: new Map(),
     gauges: new Map(),
     logged: [],

@@ -44,8 +44,7 @@ export interface ShortReplies {
 export function createShortReplies(deliver: Deliver, preparedHead: PreparedHead): ShortReplies {
   return {
     json({ held, delivery, snapshot }, body, last) {
-      const head = preparedHead(snapshot, Date.now());
-      held.send('200 OK', fillHead(head, delivery.request.requestId, last), body);
+      held.send('200 OK', fillHead(preparedHead(snapshot), delivery.request.requestId, last), body);
       deliver.count(delivery, 200);
     },
     other({ held, delivery }, answer) {

@@ -120,7 +120,7 @@ for (const kernel of KERNELS) {
     const refusal = (frame: Uint8Array, users: number): unknown =>
       runBinary(engine, environment, frame, users).refused[0];
     t.same(refusal(Buffer.concat([user('a'), user('')]), 2), [
-      'users[1] is empty; a user has 1 to 65,535 bytes',
+      'users[1] is empty; a user has 1 to 65535 bytes',
       1,
       false,
     ]);
@@ -226,7 +226,7 @@ for (const kernel of KERNELS) {
   });
 
   test(`a batch that makes too much work is refused, however it is asked (${kernel.name})`, (t) => {
-    const environment = environmentOf([PLAIN, ...costlyFlags()]);
+    const environment = environmentOf([PLAIN, ...costlyFlags(100)]);
     const attributes = { tags: Array.from({ length: 15_000 }, (_, i) => `${i}`) };
     const contexts = contextsOf(60).map(({ userId }) => ({ userId, attributes }));
     const engine = openEngine(kernel);
@@ -237,7 +237,7 @@ for (const kernel of KERNELS) {
     }
     const json = JSON.stringify({ tags: attributes.tags.slice(0, 7000) });
     const frame = Buffer.concat(Array.from({ length: 15 }, (_, i) => user(`user-${i}`, json)));
-    const binary = runBinary(engine, environmentOf(costlyFlags(20)), frame, 15, { withAttributes: true });
+    const binary = runBinary(engine, environmentOf(costlyFlags(300)), frame, 15, { withAttributes: true });
     t.equal(binary.reply, undefined);
     t.equal(binary.tooMuch, 1);
     t.end();
@@ -339,7 +339,7 @@ function wideFlags(): CompiledFlag[] {
 }
 
 /** Each looks at every element of an array, and finds nothing. */
-function costlyFlags(count = 3): CompiledFlag[] {
+function costlyFlags(count: number): CompiledFlag[] {
   return Array.from({ length: count }, (_, i) =>
     makeFlag({
       flag_id: `costly-${i}`,
