@@ -27,11 +27,11 @@ const mutationCount = wholeNumber('mutations', options.mutations);
 const seed = wholeNumber('seed', options.seed);
 
 const service = await startService({ workers: WORKERS, env: { ACCESS_LOG: 'errors' } });
-const connections: Connection[] = [];
+const idle: Connection[] = [];
 try {
   await main(service);
 } finally {
-  for (const connection of connections) connection.close();
+  for (const connection of idle) connection.close();
   await service.stop();
 }
 
@@ -70,13 +70,12 @@ function tell(number: number, { mutation, wrong, sent }: TrialResult, results: r
 
 /** Single evaluations over kept connections, each asked once. */
 async function depsOf(running: Service, key: string): Promise<TrialDeps> {
-  const idle: Connection[] = [];
   for (let i = 0; i < AT_ONCE; i++) idle.push(await openConnection(running.port, key));
-  connections.push(...idle);
   const known = new Map<string, Promise<Single>>();
   const ask = async (flagId: string, json: string): Promise<Single> => {
-    const connection = idle.pop() as Connection;
+    let connection = idle.pop() as Connection;
     try {
+      if (!connection.open) connection = await openConnection(running.port, key);
       const path = `/api/v1/flags/${flagId}/evaluate`;
       const { status, body } = await connection.request('POST', path, { text: json });
       return { status, body };

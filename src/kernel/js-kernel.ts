@@ -20,6 +20,7 @@ import {
   checkScan,
   createKernelMemory,
   createKernelState,
+  forgetOutcomes,
   type KernelMemory,
   type KernelState,
   noOutcome,
@@ -92,6 +93,7 @@ export function createJsKernel(
     attributesBytes: (user) => places[user * PLACE_WORDS + 3] as number,
     variants(columns, first, count) {
       checkRows(first, count, state.scanned, columns.count);
+      forgetOutcomes(state);
       const words = wordsOf(columns);
       const template = words[VARIANTS_TEMPLATE_WORD] as number;
       for (let i = 0; i < count; i++) {
@@ -104,6 +106,7 @@ export function createJsKernel(
     packed(columns, first, count) {
       const rowCells = packedRowCells(columns.count);
       checkRows(first, count, state.scanned, rowCells);
+      forgetOutcomes(state);
       const words = wordsOf(columns);
       if (row.length < rowCells) row = new Uint8Array(rowCells);
       const template = words[ENABLED_TEMPLATE_WORD] as number;

@@ -206,7 +206,7 @@ export async function startServing(
     waitTake: () => Promise.resolve(serving.waited),
     standing: (key) => ({ limit: key.rateLimit, remaining: serving.verdict === SPENT ? 0 : 5, resetSeconds: 17 }),
   };
-  const counted: { readonly routeIndex: number; readonly status: number }[] = [];
+  const counted: Serving['counted'][number][] = [];
   const runPath = mkdtempSync(join(tmpdir(), 'burgee-run-'));
   const http = createHttp({
     uploads: createUploads({
@@ -227,7 +227,6 @@ export async function startServing(
     tallies: {
       request: (routeIndex, status) => void counted.push({ routeIndex, status }),
       count: (name, by) => void serving.counters.set(name, (serving.counters.get(name) ?? 0) + by),
-      // Asked before anything is served.
       answered: (route) => counted.filter(({ routeIndex }) => routeIndex === route).length,
       gauge: (name, value) => void serving.gauges.set(name, value),
     },

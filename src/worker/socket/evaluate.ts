@@ -14,6 +14,16 @@ import type { AskedContext, ClientMessage } from './messages.ts';
 type Evaluate = Extract<ClientMessage, { readonly type: 'evaluate' }>;
 type EvaluateBatch = Extract<ClientMessage, { readonly type: 'evaluate_batch' }>;
 
+/** What stands around the rows of a reply. */
+interface Form {
+  readonly open: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+const ONE: Form = { open: '{"type":"result","id":', before: '', after: '}' };
+const MANY: Form = { open: '{"type":"results","id":', before: '[', after: ']}' };
+
 export interface Evaluations {
   evaluate(connection: Connection, message: Evaluate): void;
   evaluateBatch(connection: Connection, message: EvaluateBatch): void;
@@ -32,24 +42,22 @@ export function createEvaluations(deps: {
     connection: Connection,
     message: Evaluate | EvaluateBatch,
     contexts: readonly AskedContext[],
-    open: string,
-    tail: string,
+    form: Form,
   ): void {
     const settle = connection.begin();
     if (settle === undefined) return;
     const asked = findAsked(connection, message);
     if (asked instanceof Promise) {
       // Never rejects.
-      void asked.then((found) => answer(connection, message, contexts, open, tail, found, settle));
-    } else answer(connection, message, contexts, open, tail, asked, settle);
+      void asked.then((found) => answer(connection, message, contexts, form, found, settle));
+    } else answer(connection, message, contexts, form, asked, settle);
   }
 
   function answer(
     connection: Connection,
     message: Evaluate | EvaluateBatch,
     contexts: readonly AskedContext[],
-    open: string,
-    tail: string,
+    form: Form,
     asked: Asked | Refusal,
     settle: () => void,
   ): void {
@@ -59,16 +67,17 @@ export function createEvaluations(deps: {
       return settle();
     }
     const { snapshot, environment, key } = asked;
-    const flagCount = plans.find(environment, key, flagIds).flagIds.length;
+    const plan = plans.find(environment, key, flagIds).distinct;
+    const flagCount = plan.flagIds.length;
     if (flagCount * contexts.length > limits.batchEvaluationsMax) {
       connection.sendError(id, 'INVALID_REQUEST', tooMany(contexts.length, flagCount));
       return settle();
     }
-    if (flagIds !== undefined) {
-      for (let i = 0; i < flagIds.length; i++) {
-        const flagId = flagIds[i] as string;
-        if (!environment.flags.has(flagId)) unknownFlags.count(environment.environment, flagId, contexts.length);
-      }
+    for (let i = 0; i < flagCount; i++) {
+      if (plan.flags[i] !== undefined) continue;
+      const flagId = plan.flagIds[i] as string;
+      // The key may only not see it.
+      if (!environment.flags.has(flagId)) unknownFlags.count(environment.environment, flagId, contexts.length);
     }
     const job = batches.json({
       environment,
@@ -76,8 +85,8 @@ export function createEvaluations(deps: {
       flagIds,
       contexts: contexts as AskedContext[],
       form: 'batch',
-      head: `${open}${id},"revision":${snapshot.revision},"results":`,
-      tail,
+      head: `${form.open}${id},"revision":${snapshot.revision},"results":${form.before}`,
+      tail: form.after,
       done(reply) {
         if (reply.byteLength <= limits.socketUnsentBytesMax) connection.sendText(reply);
         else connection.sendError(id, 'INVALID_REQUEST', TOO_LARGE);
@@ -94,10 +103,10 @@ export function createEvaluations(deps: {
 
   return {
     evaluate(connection, message) {
-      begin(connection, message, [message.context], '{"type":"result","id":', '}');
+      begin(connection, message, [message.context], ONE);
     },
     evaluateBatch(connection, message) {
-      begin(connection, message, message.contexts, '{"type":"results","id":', ']}');
+      begin(connection, message, message.contexts, MANY);
     },
   };
 }

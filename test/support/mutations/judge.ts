@@ -75,10 +75,12 @@ export async function judge(hearing: Hearing): Promise<Verdict> {
   if (trial.wire === 'ended' || trial.wire === 'incomplete') {
     const answer = replies.find((reply) => Buffer.isBuffer(reply) || reply['type'] !== 'error');
     if (answer !== undefined) return wrong(`answered by ${show(answer)}`);
-    const how = ending?.code === undefined ? 'cut' : `closed with ${ending.code}`;
-    return right(trial.wire === 'incomplete' ? `waited for the rest until the client left` : `broken frames: ${how}`);
+    return right(
+      trial.wire === 'incomplete' ? `waited for the rest until the client left` : `broken frames: ${how(ending)}`,
+    );
   }
   if (ending !== undefined) {
+    if (trial.wire === 'refused') return right(`broken frames: ${how(ending)}`);
     const refused = meaning.kind === 'invalid' && ending.code !== undefined && ending.code !== 1011;
     return refused ? right(`closed with ${ending.code}`) : wrong(`${ending.code ?? 'cut'} for ${meaning.kind}`);
   }
@@ -104,6 +106,10 @@ export async function judge(hearing: Hearing): Promise<Verdict> {
     case 'cells':
       return judgeCells(hearing, meaning, reply);
   }
+}
+
+function how(ending: Heard['ending']): string {
+  return ending?.code === undefined ? 'cut' : `closed with ${ending.code}`;
 }
 
 /** Right for what is invalid, by this model or by what HTTP says. */

@@ -4,10 +4,10 @@ import { clientFrame, OPCODE } from '../raw-web-socket.ts';
 import type { Payload } from './mutate-message.ts';
 
 /**
- * answered: as the message in one frame would be. ended: the connection is closed, or cut. alive: nothing comes of it.
+ * answered: as the message in one frame would be. refused: by an error, or as ended. ended: the connection is closed, or cut. alive: nothing comes of it.
  * incomplete: the server can only wait.
  */
-export type WireOutcome = 'answered' | 'ended' | 'alive' | 'incomplete';
+export type WireOutcome = 'answered' | 'refused' | 'ended' | 'alive' | 'incomplete';
 
 export interface WireMutation {
   readonly name: string;
@@ -70,10 +70,14 @@ export const wireMutations: readonly WireMutation[] = [
     apply: (payload) => clientFrame(OPCODE.continuation, payload.bytes),
   },
   {
+    // Of a binary one the server library makes one message with the fragments before it.
     name: 'a message inside of another',
-    outcome: 'ended',
-    apply: (payload, random) =>
-      Buffer.concat([...fragments(payload, random).slice(0, -1), clientFrame(opcodeOf(payload), payload.bytes)]),
+    outcome: 'refused',
+    apply: (payload) =>
+      Buffer.concat([
+        clientFrame(opcodeOf(payload), payload.bytes.subarray(0, 3), { fin: false }),
+        clientFrame(opcodeOf(payload), payload.bytes),
+      ]),
   },
   {
     name: 'reserved bits',

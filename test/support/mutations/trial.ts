@@ -61,6 +61,7 @@ function makeTrial(deps: TrialDeps, seed: number, handle: number): Trial {
 }
 
 function meaningOf(trial: Trial, handle: number): Meaning {
+  if (trial.wire === 'refused') return { kind: 'invalid', id: undefined };
   if (trial.wire !== 'answered') return { kind: 'silent' };
   const { isBinary, bytes } = trial.payload;
   return isBinary ? meaningOfBinary(bytes, handle) : meaningOfText(bytes.toString(), 'prod');
@@ -82,7 +83,7 @@ async function listen(socket: RawWebSocket, untilEnd: boolean, answerIsDue: bool
       if (arrival.kind === 'cut') return { replies, ending: { code: undefined }, isLate };
       if (arrival.kind === 'binary') replies.push(arrival.bytes);
       if (arrival.kind === 'text') {
-        const message = JSON.parse(arrival.text);
+        const message = parse(arrival.text);
         if (message.type === 'pong' && message.id === SENTINEL_ID) sentinelCame = true;
         else replies.push(message);
       }
@@ -92,5 +93,13 @@ async function listen(socket: RawWebSocket, untilEnd: boolean, answerIsDue: bool
     }
   } finally {
     clearTimeout(timer);
+  }
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { type: 'no JSON', text };
   }
 }

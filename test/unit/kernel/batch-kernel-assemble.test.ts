@@ -122,6 +122,8 @@ for (const kernel of kernels) {
     t.throws(() => assemble(fragments, 1, 2), RangeError);
     t.throws(() => assemble(fragments, 3, 0), RangeError);
     t.throws(() => assemble(fragmentsOf([['a']]), 0, 1), RangeError);
+    kernel.variants(makeColumns([undefined, undefined]), 0, 2);
+    t.throws(() => assemble(fragments, 0, 2), RangeError, 'other cells stand where the outcomes were');
     t.end();
   });
 }

@@ -302,6 +302,16 @@ test('a subscription ends with an error when its environment goes, or goes out o
   t.same(connection.take(), []);
 });
 
+test('a subscription ends with an error when its key may evaluate no more', async (t) => {
+  const pushing = startPushing(serve([on('a', 0)]));
+  const connection = pushing.connect(key);
+  subscribe(pushing, connection, 1);
+  connection.take();
+  pushing.swap(serve([on('a')], [{ ...key, rank: 0 }]));
+  await pushing.settle();
+  t.match(connection.take(), [{ type: 'error', id: 1, code: 'SCOPE_REQUIRED' }]);
+});
+
 test('attributes decide later changes as they did the first result, whatever JSON makes of them', async (t) => {
   const rule = (op: string, value: unknown) =>
     on('a', 0, {
