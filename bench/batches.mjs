@@ -19,21 +19,34 @@ const TAIL = ']}';
 const { kernel, warning } = createBatchKernel();
 if (warning !== undefined) console.log(warning);
 const now = () => performance.now();
+/** Of this process, in ms: on a shared machine the clock counts what others do. */
+const cpuMs = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
 const plans = createPlans();
 const batches = createBatches({ kernel, hash: hashUser, plans, now });
-const turns = createTurns({ now });
+let endTurn = () => {};
+// A turn of the loop for each batch, as for a message that comes alone: in one long turn jobs would wait for the next.
+const turns = createTurns({
+  now,
+  defer: (turn) => {
+    endTurn = turn;
+  },
+});
 const owner = {};
 // Read by nobody, written by every round: keeps the optimiser from dropping the work.
 let sink = 0;
 
-console.log(`kernel ${kernel.name}; medians of ${ROUNDS} rounds, in turns\n`);
-console.log(row('batch', 'evaluator', 'us', 'ns/evaluation', 'strings us', 'ratio'));
+console.log(`kernel ${kernel.name}; medians of ${ROUNDS} rounds, in turns, of processor time\n`);
+console.log(row('batch', 'evaluator', 'us', 'ns/evaluation', 'JSON strings us', 'ratio'));
 for (const share of EVALUATOR_SHARES) {
   const hundred = environmentOf(100, share);
   const one = environmentOf(1, share);
   await measure('JSON, 1 user x 100 flags', share, 100, jsonOf(hundred, 1));
   await measure('JSON, 100 users x 100 flags', share, 10_000, jsonOf(hundred, 100));
-  await measure('JSON, 1,000 users x 1 flag', share, 1000, jsonOf(one, 1000));
+  // Of one flag there is no tenth.
+  if (share !== 0.1) await measure('JSON, 1,000 users x 1 flag', share, 1000, jsonOf(one, 1000));
   await measure('binary, 100 users x 100 flags', share, 10_000, binaryOf(hundred, 100, false));
   await measure('binary, 100 x 100, packed', share, 10_000, binaryOf(hundred, 100, true));
 }
@@ -83,7 +96,8 @@ function flagOf(i, hasRule, prefix = 'checkout') {
 function contextsOf(count, seed) {
   return Array.from({ length: count }, (_, i) => ({
     userId: `user-${(seed * 7919 + i * 104_729) % 1_000_003}`,
-    attributes: i % 2 === 0 ? { country: 'PL' } : undefined,
+    // Half of the users match a rule and are not hashed, in batches of one user too.
+    attributes: (seed + i) % 2 === 0 ? { country: 'PL' } : undefined,
   }));
 }
 
@@ -104,9 +118,9 @@ function jsonOf(environment, count) {
       },
       tooMuchWork: fail,
     });
-    if (count * environment.flags.size > 1000) while (!job.step());
-    else turns.run(owner, job);
-    while (reply === undefined) if (job.step()) break;
+    turns.run(owner, job);
+    endTurn();
+    while (reply === undefined) endTurn();
     return reply;
   };
   const strings = (i) => Buffer.from(stringsReply(environment, inputs[i & 63]));
@@ -137,7 +151,9 @@ function binaryOf(environment, count, packed) {
       refused: fail,
       tooMuchWork: fail,
     });
-    while (!job.step());
+    turns.run(owner, job);
+    endTurn();
+    while (reply === undefined) endTurn();
     return reply;
   };
   const strings = (i) => Buffer.from(stringsReply(environment, inputs[i & 63]));
@@ -196,9 +212,9 @@ async function measure(name, share, evaluations, { ours, strings }) {
       ['strings', strings],
     ]) {
       await new Promise(setImmediate);
-      const startedAt = now();
+      const startedAt = cpuMs();
       for (let i = 0; i < calls[side]; i += 1) sink += run(i).length;
-      times[side].push(((now() - startedAt) * 1000) / calls[side]);
+      times[side].push(((cpuMs() - startedAt) * 1000) / calls[side]);
     }
   }
   const own = middle(times.ours);
@@ -232,9 +248,9 @@ function encodeUser(userId) {
 }
 
 function timed(work) {
-  const startedAt = now();
+  const startedAt = cpuMs();
   work();
-  return now() - startedAt;
+  return cpuMs() - startedAt;
 }
 
 function median(sample) {
@@ -246,7 +262,7 @@ function middle(values) {
 }
 
 function row(...cells) {
-  return cells.map((cell, i) => (i === 0 ? cell.padEnd(32) : cell.padStart(14))).join('');
+  return cells.map((cell, i) => (i === 0 ? cell.padEnd(32) : cell.padStart(17))).join('');
 }
 
 function fail() {

@@ -84,6 +84,8 @@ async function main(measured: MeasuredService): Promise<void> {
         ...(attack.prologue === undefined ? {} : { prologue: attack.prologue }),
         frames: [attack.frame],
         opcode: attack.opcode,
+        // An error has fewer than one byte an evaluation.
+        replyBytesMin: attack.evaluations,
         connections: 1,
         inFlight: 1,
         seconds,

@@ -40,7 +40,7 @@ interface Window {
 
 const service = await startMeasuredService(
   [FLAG_ID, PROBED_FLAG_ID].map((id) => ({ flag_id: id, enabled: true, rollout_percentage: 0 })),
-  await inspectable(),
+  { env: await inspectable() },
 );
 let prober: Prober | undefined;
 let subscribers: Subscribers | undefined;

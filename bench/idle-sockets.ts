@@ -43,7 +43,7 @@ requireFiles(socketCount + FILES_SPARE);
 
 const service = await startMeasuredService(
   Array.from({ length: FLAGS }, (_, i) => ({ flag_id: `flag-${i}`, enabled: true, rollout_percentage: 0 })),
-  await inspectable(),
+  { env: await inspectable() },
 );
 try {
   warnWhenBusy();

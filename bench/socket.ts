@@ -16,7 +16,7 @@ import { type BinaryUser, decodeReply, encodeRequest } from '../test/support/bin
 import { clientFrame, OPCODE, openRawWebSocket, type RawWebSocket, textFrame } from '../test/support/raw-web-socket.ts';
 import { kernelMicros } from './socket/kernel-time.ts';
 import { cpuTimes, median, pin, positiveInteger, WORKER_CORE, warnWhenBusy } from './socket/machine.ts';
-import { type MeasuredService, startMeasuredService } from './socket/measured-service.ts';
+import { HIGH_LIMIT_PER_MINUTE, type MeasuredService, startMeasuredService } from './socket/measured-service.ts';
 import { runPipeline } from './socket/pipeline.ts';
 
 const BARE_SERVER = fileURLToPath(new URL('./socket/bare-server.mjs', import.meta.url));
@@ -29,6 +29,8 @@ const IN_FLIGHT = 16;
 const BINARY_PER_SECOND_TARGET = 20e6;
 const JSON_RATIO_TARGET = 0.6;
 const REQUEST_HEAD_BYTES = 12;
+/** Replies differ in the words on and off, true and false; an error is shorter than any. */
+const REPLY_SHARE_MIN = 0.8;
 const SATURATED_SHARE = 0.95;
 /** Of the users of the first frame: so many are also asked one by one. */
 const SAMPLE_EVERY = 20;
@@ -71,6 +73,7 @@ if (modes.length === 0) throw new Error(`--mode takes all, ${MODES.join(', ')}, 
 
 const service = await startMeasuredService(
   Array.from({ length: FLAGS }, (_, i) => ({ flag_id: flagId(i), enabled: true, rollout_percentage: (i % 99) + 0.5 })),
+  { rateLimit: HIGH_LIMIT_PER_MINUTE },
 );
 try {
   warnWhenBusy();
@@ -221,6 +224,7 @@ async function measureSide(
     ...(prologue === undefined ? {} : { prologue }),
     frames: exchange.frames,
     opcode: exchange.opcode,
+    replyBytesMin: exchange.reply.length * REPLY_SHARE_MIN,
     connections: CONNECTIONS,
     inFlight: IN_FLIGHT,
     seconds,

@@ -1,5 +1,6 @@
 // 1,000 sockets that send batches in JSON and are subscribed to a flag, which changes each second. See README.md here.
 import { check, fail } from 'k6';
+import { scenario } from 'k6/execution';
 import http from 'k6/http';
 import { Counter, Trend } from 'k6/metrics';
 import { WebSocket } from 'k6/websockets';
@@ -61,9 +62,10 @@ export const options = {
 /** Makes the flag, and a key that may only evaluate. */
 export function setup() {
   if (apiKey === '') fail('API_KEY is not set: k6 run -e API_KEY=... load_tests/websocket.js');
-  const found = send('GET', `/flags/${flag}?environment=${environment}`);
+  const off = { enabled: true, rollout_percentage: 0 };
+  const found = send('PATCH', `/flags/${flag}?environment=${environment}`, off);
   if (found.status === 404) {
-    const made = send('POST', '/flags', { flag_id: flag, environment, enabled: true, rollout_percentage: 0 });
+    const made = send('POST', '/flags', { flag_id: flag, environment, ...off });
     if (made.status !== 201) fail(`making ${flag} answered ${made.status}: ${made.body}`);
   }
   const json = { name: 'load test', scopes: ['evaluate'], environments: [environment], rate_limit: 0 };
@@ -85,7 +87,7 @@ export function openSockets({ key, startedMs }) {
 
 /** Turns the flag for everybody, so that every subscription is told. */
 export function changeFlag() {
-  const percentage = Math.floor(Date.now() / 1000) % 2 === 0 ? 100 : 0;
+  const percentage = scenario.iterationInTest % 2 === 0 ? 100 : 0;
   const reply = send(
     'PATCH',
     `/flags/${flag}?environment=${environment}`,

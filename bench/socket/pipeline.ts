@@ -12,6 +12,8 @@ export interface PipelineOptions {
   readonly frames: readonly Buffer[];
   /** Of a reply: another one is an error. */
   readonly opcode: number;
+  /** A shorter one is an error. */
+  readonly replyBytesMin: number;
   readonly connections: number;
   /** Requests without a reply, on each connection. */
   readonly inFlight: number;
@@ -53,11 +55,11 @@ export async function runPipeline(options: PipelineOptions): Promise<PipelineRun
       outstanding += count;
     };
     let answered = 0;
-    const reader = createFrameReader(false, (opcode) => {
+    const reader = createFrameReader(false, (opcode, _payload, _fin, byteCount) => {
       if (opcode === OPCODE.ping) return;
       if (before > 0) before--;
-      else if (opcode === options.opcode) answered++;
-      else fail(new Error(`a frame of opcode ${opcode} came instead of a reply`));
+      else if (opcode === options.opcode && byteCount >= options.replyBytesMin) answered++;
+      else fail(new Error(`${byteCount} bytes of opcode ${opcode} came instead of a reply`));
     });
     const read = (chunk: Buffer): void => {
       answered = 0;

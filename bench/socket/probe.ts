@@ -1,12 +1,15 @@
 // Starts the ordinary clients (prober.ts) and tells how long their answers took.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { quantile } from '../../chaos/connection.ts';
 import { CLIENT_CORE, pin } from './machine.ts';
 
 const PROBER = fileURLToPath(new URL('./prober.ts', import.meta.url));
 const RUN_TYPESCRIPT = fileURLToPath(new URL('../../scripts/run-typescript.mjs', import.meta.url));
+
+const PRIORITY = -15;
 
 export interface ProberOptions {
   readonly port: number;
@@ -35,6 +38,14 @@ export async function startProber(options: ProberOptions): Promise<Prober> {
     serialization: 'advanced',
   });
   pin(child.pid as number, CLIENT_CORE);
+  // It shares its core with whoever loads the worker, and must not wait for that.
+  try {
+    setPriority(child.pid as number, PRIORITY);
+  } catch {
+    console.log(
+      'NOTE: the ordinary clients could not be given priority on their core (not root): p99 includes that wait',
+    );
+  }
   const ended = once(child, 'close');
   const message = async (): Promise<unknown> => {
     const [first] = await Promise.race([once(child, 'message'), ended.then(() => [undefined])]);

@@ -30,20 +30,20 @@ const FRESH_KEYS = {
 };
 
 test('the examples of docs/protocol.md, run in order', { timeout: 120_000 }, async (t) => {
-  let bench = await startBench();
+  const bench = await startBench();
   t.teardown(() => bench.close());
   for (const example of examples) {
     const place = `${example.heading} (line ${example.line})`;
-    let error = await failure(bench, example);
-    // A rate limit is counted by the minute: where one began meanwhile, another try tells.
-    if (error?.minuteBegan && example.steps[0]?.kind === 'connect') error = await failure(bench, example);
-    if (error === undefined) t.pass(place);
-    else t.fail(place, { found: error.message, expected: 'as the page says' });
-    if (example.steps.some(({ kind }) => kind === 'signal')) {
-      await bench.close();
-      bench = await startBench();
-    }
+    let found = await failure(bench, example);
+    // A rate limit is counted by the minute, and one may begin meanwhile; a busy machine may miss the 50 ms for a lease.
+    for (let i = 0; i < 3 && found !== undefined && isLimited(example); i += 1) found = await failure(bench, example);
+    if (found === undefined) t.pass(place);
+    else t.fail(place, { found, expected: 'as the page says' });
   }
+  t.ok(
+    examples.slice(0, -1).every(({ steps }) => steps.every(({ kind }) => kind !== 'signal')),
+    'only the last one stops the service',
+  );
   t.ok(examples.length > 20, `${examples.length} examples`);
 });
 
@@ -137,9 +137,13 @@ async function makeKey(bench: Bench, name: string, settings: object): Promise<vo
   bench.names.set(`$${name}`, made.body.key).set(`$${name}_ID`, made.body.key_id);
 }
 
-/** Runs an example; undefined: all came as it says. */
-async function failure(bench: Bench, example: Example): Promise<{ message: string; minuteBegan: boolean } | undefined> {
-  const minute = Math.floor(Date.now() / 60_000);
+/** Whether it connects with a key that has a rate limit. */
+function isLimited({ steps }: Example): boolean {
+  return steps.some((step) => step.kind === 'connect' && step.headers['X-API-Key'] === '$LIMITED_KEY');
+}
+
+/** Runs an example: what came instead of what it says, or undefined. */
+async function failure(bench: Bench, example: Example): Promise<string | undefined> {
   try {
     for (const [name, settings] of Object.entries(FRESH_KEYS)) {
       if (example.steps.some((step) => step.kind === 'connect' && step.headers['X-API-Key'] === `$${name}`))
@@ -149,7 +153,7 @@ async function failure(bench: Bench, example: Example): Promise<{ message: strin
     await bench.client?.quiet();
     return undefined;
   } catch (error) {
-    return { message: (error as Error).message, minuteBegan: Math.floor(Date.now() / 60_000) !== minute };
+    return (error as Error).message;
   }
 }
 

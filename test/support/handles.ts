@@ -45,6 +45,9 @@ export class FakeConnection implements Connection {
   sendError(id: number | null, code: string, message: string, retryAfterMs = 0): void {
     this.take({ type: 'error', id, code, message, retry_after_ms: retryAfterMs });
   }
+  together(work: () => void): void {
+    work();
+  }
   unsentBytes(): number {
     return this.unsent;
   }

@@ -52,11 +52,12 @@ export interface FrameReader {
  */
 export function createFrameReader(
   keep: boolean,
-  onFrame: (opcode: number, payload: Buffer | undefined, fin: boolean) => void,
+  onFrame: (opcode: number, payload: Buffer | undefined, fin: boolean, byteCount: number) => void,
 ): FrameReader {
   let head = Buffer.alloc(0);
   let opcode = 0;
   let fin = true;
+  let byteCount = 0;
   /** Of the payload that is being read; undefined: a header is. */
   let missing: number | undefined;
   let pieces: Buffer[] = [];
@@ -65,7 +66,7 @@ export function createFrameReader(
     const payload = keep ? (pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)) : undefined;
     pieces = [];
     missing = undefined;
-    onFrame(opcode, payload, fin);
+    onFrame(opcode, payload, fin, byteCount);
   }
 
   /** Where the payload begins; undefined: the header is not whole. */
@@ -77,8 +78,9 @@ export function createFrameReader(
     if (bytes.length - at < size) return undefined;
     opcode = first & 0x0f;
     fin = (first & FIN) !== 0;
-    missing =
+    byteCount =
       short === 127 ? Number(bytes.readBigUInt64BE(at + 2)) : short === 126 ? bytes.readUInt16BE(at + 2) : short;
+    missing = byteCount;
     return at + size;
   }
 

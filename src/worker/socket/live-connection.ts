@@ -120,6 +120,11 @@ export class LiveConnection implements Connection, SocketOwner, Member {
       this.close(CLOSE.malformed, `${limits.socketMalformedMax} messages could not be read`);
   }
 
+  together(work: () => void): void {
+    if (this.socket === undefined) work();
+    else this.socket.together(work);
+  }
+
   unsentBytes(): number {
     return this.socket === undefined ? 0 : this.socket.unsentBytes();
   }
