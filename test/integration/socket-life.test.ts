@@ -270,3 +270,18 @@ test('a flood of pings whose pongs nobody reads is cut', async (t) => {
   }
   t.match(await other.ping(), { type: 'pong' });
 });
+
+test('so many may be without a key at once, and no more', async (t) => {
+  const serving = await start(t);
+  const opening = Array.from({ length: limits.socketsUnauthenticatedMax }, () => open(t, serving));
+  const [first] = await Promise.all(opening);
+  t.match(await refusedSocket(serving.port), {
+    status: 503,
+    headers: { 'retry-after': /\d/ },
+    body: /TOO_MANY_SOCKETS/,
+  });
+  await t.resolves(open(t, serving, { key: KEY }), 'who has one is let in');
+  first?.send({ type: 'auth', api_key: KEY });
+  await first?.nextOf('welcome');
+  await t.resolves(open(t, serving));
+});
