@@ -56,7 +56,12 @@ export const sockets = {
   socketKeptBytesMax: bound(
     64 * MIB,
     'bytes',
-    'Of binary frames of one socket whose turn has not come: 64 of the largest. Past it 1013.',
+    'Of messages of one socket that are not answered yet: 64 of the largest. Past it 1013.',
+  ),
+  socketsKeptBytesMax: bound(
+    512 * MIB,
+    'bytes',
+    'Of such messages of all sockets of a worker. Past it 1013 for whoever sends one with more than 1 MiB in flight.',
   ),
   subscriptionsPerSocketMax: bound(
     10_000,

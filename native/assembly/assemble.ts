@@ -23,7 +23,7 @@ export function assemble(image: u32, first: u32, count: u32, open: u32, close: u
   rows = 0;
   for (let row: u32 = 0; row < count; row++) {
     let at = written;
-    if (end - at < 3) break;
+    if (end - at < select<u32>(2, 3, row === 0)) break;
     if (row !== 0) store<u8>(at++, COMMA);
     store<u8>(at++, open);
     for (let column: u32 = 0; column < columns; column++) {
@@ -31,14 +31,13 @@ export function assemble(image: u32, first: u32, count: u32, open: u32, close: u
       if (entry >= load<u32>(firstEntries + (column << 2), 4)) return -1 - (column as i32);
       const text = image + load<u32>(entries + (entry << 3));
       const bytes = load<u32>(entries + (entry << 3), 4);
-      // With a comma before it, and room for the close.
-      if (bytes + 2 > end - at) return written - REPLY_AT;
+      // With the comma before it, and room for the close.
+      if (bytes + select<u32>(1, 2, column === 0) > end - at) return written - REPLY_AT;
       if (column !== 0) store<u8>(at++, COMMA);
       copyText(text, at, bytes);
       at += bytes;
       cell += 2;
     }
-    if (at === end) break;
     store<u8>(at++, close);
     written = at;
     rows++;

@@ -105,11 +105,32 @@ function decideTwo<T>(vectors: u32, blocks: u32, lanes: u32, hash: u32, carry: u
   const hashes = i32x4.splat(hash);
   const carries = i32x4.splat(carry);
   const counts = i32x4.splat(bytes);
+  // Two vectors at a time: each waits for its own last step, and the other one fills the gap.
+  for (; left > 5; left -= 8) {
+    const next = at + stride;
+    let h = scrambleFour(i32x4.add(carries, v128.load(at + TWO_FIRST)));
+    let g = scrambleFour(i32x4.add(carries, v128.load(next + TWO_FIRST)));
+    if (blocks === 0) {
+      h = v128.xor(hashes, h);
+      g = v128.xor(hashes, g);
+    } else {
+      h = mixFour(hashes, h);
+      g = mixFour(hashes, g);
+      const tail = at + TWO_FIRST + blocks * ROW_BYTES;
+      for (let row = at + TWO_FIRST + ROW_BYTES; row < tail; row += ROW_BYTES) {
+        h = mixFour(h, v128.load(row));
+        g = mixFour(g, v128.load(row + stride));
+      }
+      h = v128.xor(h, v128.load(tail));
+      g = v128.xor(g, v128.load(tail + stride));
+    }
+    storeTwo<T>(at, target, avalancheFour(v128.xor(h, i32x4.add(counts, v128.load(at, LENGTHS)))));
+    storeTwo<T>(next, target, avalancheFour(v128.xor(g, i32x4.add(counts, v128.load(next, LENGTHS)))));
+    at = next + stride;
+  }
   for (; left > 1; left -= 4) {
     const h = hashFour(at + TWO_FIRST, blocks, hashes, carries);
-    const buckets = bucketsOfFour(avalancheFour(v128.xor(h, i32x4.add(counts, v128.load(at, LENGTHS)))));
-    const isBelow = i32x4.lt_s(buckets, v128.load(at, EDGE));
-    storeFour<T>(at, target, v128.bitselect(v128.load(at, BELOW), v128.load(at, ABOVE), isBelow));
+    storeTwo<T>(at, target, avalancheFour(v128.xor(h, i32x4.add(counts, v128.load(at, LENGTHS)))));
     at += stride;
   }
   if (left === 1) {
@@ -188,6 +209,12 @@ function cellOf(image: u32, recordAt: u32, bucket: u32): u32 {
   const notAbove = i16x8.ge_s(i16x8.splat(bucket as i16), v128.load(chunk));
   const range = ((chunk - edges) >> 1) + popcnt<u32>(i16x8.bitmask(notAbove));
   return load<u32>(edges + chunks * CHUNK_BYTES + (range << 2));
+}
+
+/** Cells of a vector of one edge each. */
+function storeTwo<T>(vector: u32, target: u32, hashes: v128): void {
+  const isBelow = i32x4.lt_s(bucketsOfFour(hashes), v128.load(vector, EDGE));
+  storeFour<T>(vector, target, v128.bitselect(v128.load(vector, BELOW), v128.load(vector, ABOVE), isBelow));
 }
 
 function storeFour<T>(vector: u32, target: u32, cells: v128): void {

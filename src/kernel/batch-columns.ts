@@ -119,7 +119,8 @@ function sort(flags: readonly (CompiledFlag | undefined)[]) {
 /** In order of kind and blocks; `at` is still to be set. */
 function groupsOf(splits: readonly SplitColumn[], alignment: number): readonly Group[] {
   const counts: number[] = [];
-  for (const { kind, suffix } of splits) {
+  for (let i = 0; i < splits.length; i++) {
+    const { kind, suffix } = splits[i] as SplitColumn;
     const key = keyOf(kind, blocksOf(suffix.length, alignment));
     while (counts.length <= key) counts.push(0);
     counts[key] = (counts[key] as number) + 1;
@@ -234,25 +235,27 @@ function writeVectors(
   const padded = new Uint8Array(splits.reduce((max, { suffix }) => Math.max(max, suffix.length), 0) + 3 * WORD_BYTES);
   const byKey = groups.map(groupsByKey);
   for (let i = 0; i < splits.length; i++) {
-    const column = splits[i] as SplitColumn;
-    const suffixBytes = column.suffix.length;
-    // Between zeros, so that words can begin before it and end behind it.
-    padded.set(column.suffix, WORD_BYTES);
-    padded.fill(0, WORD_BYTES + suffixBytes);
+    const { column, suffix, split, kind } = splits[i] as SplitColumn;
+    // Between zeros, so that words can begin before it and end behind it. A call to copy a few bytes takes longer.
+    for (let k = 0; k < suffix.length; k++) padded[WORD_BYTES + k] = suffix[k] as number;
+    for (let k = 0; k < WORD_BYTES; k++) padded[WORD_BYTES + suffix.length + k] = 0;
+    const edge = split.edges[0] as number;
+    const below = cellOf(split.outcomes[0] as Outcome);
+    const above = kind === KIND_TWO ? cellOf(split.outcomes[1] as Outcome) : 0;
     for (let alignment = 0; alignment < ALIGNMENTS.length; alignment++) {
       const list = byKey[alignment] as readonly (Group | undefined)[];
-      const group = list[keyOf(column.kind, blocksOf(suffixBytes, alignment))] as Group;
+      const group = list[keyOf(kind, blocksOf(suffix.length, alignment))] as Group;
       const lane = laneAt(group, group.filled++);
-      words[lane + COLUMNS_ROW * LANES] = column.column;
-      words[lane + LENGTHS_ROW * LANES] = suffixBytes;
-      if (column.kind === KIND_TWO) {
-        words[lane + EDGE_ROW * LANES] = column.split.edges[0] as number;
-        words[lane + BELOW_ROW * LANES] = cellOf(column.split.outcomes[0] as Outcome);
-        words[lane + ABOVE_ROW * LANES] = cellOf(column.split.outcomes[1] as Outcome);
+      words[lane + COLUMNS_ROW * LANES] = column;
+      words[lane + LENGTHS_ROW * LANES] = suffix.length;
+      if (kind === KIND_TWO) {
+        words[lane + EDGE_ROW * LANES] = edge;
+        words[lane + BELOW_ROW * LANES] = below;
+        words[lane + ABOVE_ROW * LANES] = above;
       } else {
         words[lane + RANGES_ROW * LANES] = records.get(i) as number;
       }
-      writeSuffix(words, lane + firstRow(column.kind) * LANES, padded, WORD_BYTES - alignment, group.blocks);
+      writeSuffix(words, lane + firstRow(kind) * LANES, padded, WORD_BYTES - alignment, group.blocks);
     }
   }
   for (const group of groups.flat()) {
@@ -266,7 +269,7 @@ function writeVectors(
 
 /** The word in which a lane's first row stands. */
 function laneAt(group: Group, slot: number): number {
-  return group.at / WORD_BYTES + (slot >> 2) * vectorWords(group) + (slot & 3);
+  return (group.at >> 2) + (slot >> 2) * vectorWords(group) + (slot & 3);
 }
 
 /** The suffix as words, the first from padded[from] on, each as far into the hash as it goes without the user. */

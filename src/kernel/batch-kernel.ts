@@ -44,9 +44,10 @@ export interface BatchKernel {
   /** The same, the index into the flag's `outcomes`; where there is no flag, and for the evaluator's columns, 0. */
   outcomes(columns: Columns, first: number, count: number): Uint16Array;
   /**
-   * JSON for the rows [first, first + count) of the last `outcomes` (0 is its first), as the caller has filled them in: each row is
-   * `open`, the fragments of its cells with commas between, `close`; commas between rows. As many rows as fit: see
-   * `rowsWritten`; none when not even one does.
+   * JSON for the rows [first, first + count) of the last `outcomes` (0 is its first), as the caller has filled them in:
+   * each row is `open`, the fragments of its cells with commas between, `close`; commas between rows. As many rows as
+   * fit: see `rowsWritten`; none when not even one does. Throws a RangeError for a cell that is no outcome of its flag,
+   * and when other cells were asked for since `outcomes`.
    * @param open ASCII, `{` or `[`
    */
   assemble(fragments: Fragments, first: number, count: number, open: number, close: number): Uint8Array;

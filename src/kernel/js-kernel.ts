@@ -20,6 +20,7 @@ import {
   checkScan,
   createKernelMemory,
   createKernelState,
+  forgetOutcomes,
   type KernelMemory,
   type KernelState,
   noOutcome,
@@ -92,6 +93,7 @@ export function createJsKernel(
     attributesBytes: (user) => places[user * PLACE_WORDS + 3] as number,
     variants(columns, first, count) {
       checkRows(first, count, state.scanned, columns.count);
+      forgetOutcomes(state);
       const words = wordsOf(columns);
       const template = words[VARIANTS_TEMPLATE_WORD] as number;
       for (let i = 0; i < count; i++) {
@@ -104,6 +106,7 @@ export function createJsKernel(
     packed(columns, first, count) {
       const rowCells = packedRowCells(columns.count);
       checkRows(first, count, state.scanned, rowCells);
+      forgetOutcomes(state);
       const words = wordsOf(columns);
       if (row.length < rowCells) row = new Uint8Array(rowCells);
       const template = words[ENABLED_TEMPLATE_WORD] as number;
@@ -167,7 +170,7 @@ export function createJsKernel(
     const { count, image } = fragments;
     const entriesWord = FIRST_ENTRIES_WORD + count + 1;
     let at = start;
-    if (at + 3 > reply.length) return -1;
+    if ((comma === 0 ? 2 : 3) > reply.length - at) return -1;
     if (comma !== 0) reply[at++] = comma;
     reply[at++] = open;
     for (let column = 0; column < count; column++) {
@@ -175,12 +178,11 @@ export function createJsKernel(
       if (entry >= (words[FIRST_ENTRIES_WORD + column + 1] as number)) throw new RangeError(noOutcome(column));
       let from = words[entriesWord + entry * ENTRY_WORDS] as number;
       const bytes = words[entriesWord + entry * ENTRY_WORDS + 1] as number;
-      // With a comma before it, and room for the close.
-      if (bytes + 2 > reply.length - at) return -1;
+      // With the comma before it, and room for the close.
+      if (bytes + (column === 0 ? 1 : 2) > reply.length - at) return -1;
       if (column !== 0) reply[at++] = COMMA;
       for (const end = from + bytes; from < end; from++) reply[at++] = image[from] as number;
     }
-    if (at === reply.length) return -1;
     reply[at++] = close;
     return at;
   }

@@ -9,8 +9,9 @@ import type { BatchKernel, ScanProblem } from './batch-kernel.ts';
 import { hashUser } from './murmur3.ts';
 
 const USER_BYTES_MAX = 70;
-/** Suffixes have 2 to 42 bytes: up to ten blocks, and every length of what is left over. */
-const ID_CHARS_MAX = 41;
+/** And of suffixes one more: none to five whole blocks, with every length of what is left over; and one long one. */
+const ID_CHARS_MAX = 20;
+const LONG_ID_CHARS = 53;
 const FRAGMENTS_BYTES_MAX = 1_048_576;
 
 /** What differs first; undefined: nothing does. Takes some milliseconds. */
@@ -78,12 +79,13 @@ function findDifferentRefusal(kernel: BatchKernel): string | undefined {
   return undefined;
 }
 
-/** Each length in ASCII, and each in characters of two to four bytes with ASCII for the rest. */
+/** Each length in ASCII; then characters of two to four bytes, with none to seven of ASCII among them. */
 function someUsers(): readonly string[] {
-  return Array.from({ length: USER_BYTES_MAX }, (_, i) => i + 1).flatMap((length) => [
-    'user-7a9b'.repeat(length).slice(-length),
-    `${'🚩ł€é'.repeat(length >> 3)}${'xyz0123'.slice(0, length % 8)}x`,
-  ]);
+  const lengths = Array.from({ length: USER_BYTES_MAX }, (_, i) => i + 1);
+  return [
+    ...lengths.map((length) => 'user-7a9b'.repeat(length).slice(-length)),
+    ...lengths.map((length) => `${'🚩ł€é'.repeat(length >> 4)}${'xyz0123'.slice(0, length % 8)}é`),
+  ];
 }
 
 function wireOf(users: readonly string[]): Uint8Array {
@@ -102,6 +104,7 @@ function someFlags(): readonly (CompiledFlag | undefined)[] {
     undefined,
     ...lengths.map((length) => booleanFlag(length, 50)),
     ...lengths.filter((length) => length % 4 === 1).map((length) => booleanFlag(length, 12.34)),
+    booleanFlag(LONG_ID_CHARS, 50),
     booleanFlag(3, 0),
     booleanFlag(3, 100),
     ...lengths.filter((length) => length % 4 === 2).map((length) => splitFlag(length, length)),

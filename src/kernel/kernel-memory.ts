@@ -76,6 +76,11 @@ export function noOutcome(column: number): string {
   return `a cell of column ${column} holds an outcome that its flag does not have`;
 }
 
+/** Other cells take their place: until the next `outcomes` there are no rows to assemble. */
+export function forgetOutcomes(state: KernelState): void {
+  state.outcomeRows = 0;
+}
+
 /** Notes why a scan was refused; returns what `scan` does then. */
 export function refuseScan(state: KernelState, user: number, problem: ScanProblem): number {
   state.scanned = 0;

@@ -9,6 +9,7 @@ import {
   checkRows,
   checkScan,
   createKernelState,
+  forgetOutcomes,
   type KernelMemory,
   noOutcome,
   PLACE_WORDS,
@@ -79,6 +80,7 @@ export function createWasmKernel(native: KernelExports): BatchKernel {
     attributesBytes: js.attributesBytes,
     variants(columns, first, count) {
       checkRows(first, count, state.scanned, columns.count);
+      forgetOutcomes(state);
       const image = place(columns.image);
       if (image < 0) return js.variants(columns, first, count);
       native.variants(image, first, count);
@@ -87,6 +89,7 @@ export function createWasmKernel(native: KernelExports): BatchKernel {
     packed(columns, first, count) {
       const rowCells = packedRowCells(columns.count);
       checkRows(first, count, state.scanned, rowCells);
+      forgetOutcomes(state);
       const image = place(columns.image);
       if (image < 0) return js.packed(columns, first, count);
       native.packed(image, first, count);

@@ -43,10 +43,19 @@ const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string
 const HELP: Readonly<Record<string, string>> = {
   [DROPPED]: 'Log lines that a slow or missing reader of standard output has cost.',
   burgee_rate_limited_total: 'Requests refused because their key had used up its minute.',
+  burgee_socket_messages_total: 'Messages and frames of clients of WebSockets.',
+  burgee_socket_closes_1001_total: 'WebSockets closed because their worker stopped.',
+  burgee_socket_closes_1008_total: 'WebSockets closed after messages that could not be read.',
+  burgee_socket_closes_1009_total: 'WebSockets closed after a message that was too large.',
+  burgee_socket_closes_1011_total: 'WebSockets closed by an error of the service; the log has it.',
+  burgee_socket_closes_1013_total:
+    'WebSockets closed because their client asked for more, or read less, than is kept for it.',
+  burgee_socket_closes_4401_total: 'WebSockets closed because their key was none, or was none any more.',
   burgee_unknown_flag_evaluations_total:
     'Evaluations of flags that do not exist; GET /api/v1/reports/unknown names them.',
   burgee_worker_cpu_seconds_total: 'CPU time of workers.',
   burgee_worker_resident_memory_bytes: 'Resident memory of a worker.',
+  burgee_worker_sockets: 'WebSockets open on a worker.',
 };
 const NAME = /^burgee_[a-z0-9_]{1,100}$/;
 const TAKEN = new Set([DURATION, REQUESTS, ...Object.values(NODE_GAUGES).map(([name]) => name)]);

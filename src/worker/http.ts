@@ -26,6 +26,7 @@ import { createStreamHandler } from './routes/ofrep-stream.ts';
 import { createReportHandlers } from './routes/reports.ts';
 import { createSegmentHandlers } from './routes/segments.ts';
 import { createServiceHandlers, type ServiceState } from './routes/service.ts';
+import { createBatchResponder } from './routes/short-batch.ts';
 import { askForUpgrade, createSocketSide } from './sockets.ts';
 import type { Transport } from './transport/transport.ts';
 import { createUwsTransport } from './transport/uws.ts';
@@ -57,9 +58,10 @@ export function createHttp(deps: HttpDeps): Http {
   const turns = createTurns({ now });
   const plans = createPlans();
   const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, plans, now });
-  const bulk = createBulk({ batches, turns });
+  const batching = { unknownFlags: deps.unknownFlags, plans, batches, turns };
+  const bulk = createBulk(batching);
   const keyed: KeyedHandlers = {
-    ...createEvaluationHandlers({ hash: deps.hash, unknownFlags: deps.unknownFlags, plans, batches, turns }),
+    ...createEvaluationHandlers({ hash: deps.hash, ...batching }),
     ...createOfrepHandlers(deps.hash, deps.unknownFlags),
     ofrepEvaluateFlags: bulk.handler,
     ...createFlagHandlers(run),
@@ -77,11 +79,11 @@ export function createHttp(deps: HttpDeps): Http {
   const deliver = createDeliver(deps, cors);
   const { pipeline, leave } = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
   const replies = createShortReplies(deliver, createPreparedHead(deps.holder, cors.enabled));
-  const ofrepBulk = createShortPost(
-    { http: deps, auth, pipeline, leave, corsEnabled: cors.enabled },
-    'ofrepEvaluateFlags',
-    bulk.responder(replies),
-  );
+  const shortly = { http: deps, auth, pipeline, leave, corsEnabled: cors.enabled };
+  const shortPosts = [
+    createShortPost(shortly, 'ofrepEvaluateFlags', bulk.responder(replies)),
+    createShortPost(shortly, 'evaluateBatch', createBatchResponder(batching, replies)),
+  ];
   const sockets = createSocketSide({ http: deps, auth, deliver, batches, plans, turns });
   const routeIndex = routes.findIndex(({ operationId }) => operationId === 'evaluateFlag');
   const evaluateGet = createEvaluateGet({
@@ -101,7 +103,7 @@ export function createHttp(deps: HttpDeps): Http {
       transport = await createUwsTransport({ onFailure: createFailureAnswer(deliver, deps.logger) });
       state.transport = transport.name;
       transport.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
-      transport.route('POST', ofrepBulk.pattern, ofrepBulk.handler);
+      for (const { pattern, handler } of shortPosts) transport.route('POST', pattern, handler);
       transport.socket(sockets.pattern, sockets.route);
       transport.fallback((exchange) => pipeline(exchange, undefined));
       return transport.listen(deps.config.host, deps.config.port);

@@ -277,7 +277,7 @@ test('a batch that takes long leaves room for others on the worker, and is whole
   for (let id = 0; id < 8; id++) t.equal(((await busy.nextOf('results', id))['results'] as unknown[]).length, 1000);
 });
 
-test('a reader that never reads is closed with 1013, and what waited for it is let go', async (t) => {
+test('a reader that reads too late is closed with 1013', async (t) => {
   const serving = await start(t);
   const client = await open(t, serving);
   client.socket.pause();
@@ -288,5 +288,22 @@ test('a reader that never reads is closed with 1013, and what waited for it is l
   while (closes() === 0) await other.ping();
   client.socket.resume();
   t.match(await client.closed, { code: 1013, reason: /were not read/ });
+});
+
+test('a reader that never reads is cut, and what waited for it is let go', async (t) => {
+  const serving = await start(t);
+  const client = await open(t, serving);
+  client.socket.pause();
+  const closes = (): number => serving.counters.get('burgee_socket_closes_1013_total') ?? 0;
+  const contexts = Array.from({ length: 1000 }, (_, i) => ({ user_id: `u${i}` }));
+  for (let id = 0; id < 100; id++) client.send({ type: 'evaluate_batch', id, contexts });
+  const other = await open(t, serving);
+  while (closes() === 0) await other.ping();
+  // Whoever is still deaf some seconds later is cut, and its memory let go.
+  const deaf = serving.gauges.get('burgee_worker_sockets');
+  t.equal(deaf, 2);
+  while (serving.gauges.get('burgee_worker_sockets') === 2) await other.ping();
+  client.socket.resume();
+  t.match(await client.closed, { code: 1006 });
   t.match(await other.ping(), { type: 'pong' });
 });

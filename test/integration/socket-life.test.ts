@@ -159,10 +159,10 @@ test('a key of the same id with another secret closes the sockets of the old one
 });
 
 test('a key that expires closes its idle sockets', async (t) => {
-  const expiresAtMs = Date.now() + 300;
-  const serving = await startServing(makeSnapshot(1, [], [makeKey({ raw: KEY, scope: 'evaluate', expiresAtMs })]));
-  t.teardown(() => serving.http.close());
+  const serving = await start(t);
   const client = await open(t, serving, { key: KEY });
+  const expiresAtMs = Date.now() + 200;
+  serving.swap(makeSnapshot(813, [], [makeKey({ raw: KEY, scope: 'evaluate', expiresAtMs })]));
   t.match(await client.closed, { code: 4401 });
   t.ok(Date.now() >= expiresAtMs);
 });
@@ -255,4 +255,33 @@ test('a drain says goodbye, answers on, and closes with 1001', async (t) => {
   t.match(await client.closed, { code: 1001 });
   await drained;
   t.equal(serving.gauges.get('burgee_worker_sockets'), 0);
+});
+
+test('a flood of pings whose pongs nobody reads is cut', async (t) => {
+  const serving = await start(t);
+  const client = await open(t, serving, { key: KEY });
+  client.socket.on('error', () => {});
+  client.socket.pause();
+  const other = await open(t, serving, { key: KEY });
+  const payload = Buffer.alloc(125);
+  while (serving.gauges.get('burgee_worker_sockets') === 2) {
+    for (let i = 0; i < 5000 && client.socket.readyState === client.socket.OPEN; i++) client.socket.ping(payload);
+    await other.ping();
+  }
+  t.match(await other.ping(), { type: 'pong' });
+});
+
+test('so many may be without a key at once, and no more', async (t) => {
+  const serving = await start(t);
+  const opening = Array.from({ length: limits.socketsUnauthenticatedMax }, () => open(t, serving));
+  const [first] = await Promise.all(opening);
+  t.match(await refusedSocket(serving.port), {
+    status: 503,
+    headers: { 'retry-after': /\d/ },
+    body: /TOO_MANY_SOCKETS/,
+  });
+  await t.resolves(open(t, serving, { key: KEY }), 'who has one is let in');
+  first?.send({ type: 'auth', api_key: KEY });
+  await first?.nextOf('welcome');
+  await t.resolves(open(t, serving));
 });

@@ -45,6 +45,9 @@ export class FakeConnection implements Connection {
   sendError(id: number | null, code: string, message: string, retryAfterMs = 0): void {
     this.take({ type: 'error', id, code, message, retry_after_ms: retryAfterMs });
   }
+  together(work: () => void): void {
+    work();
+  }
   unsentBytes(): number {
     return this.unsent;
   }
@@ -84,10 +87,14 @@ export interface HandlesBench {
   settle(): Promise<void>;
 }
 
-/** @param sliceMs what every look at the clock takes: 0 does a job in one slice, 1 in as many as there are looks */
-export function startHandles(snapshot: ServingSnapshot, sliceMs = 0): HandlesBench {
+// Its memory takes longer to make than a test to run.
+const { kernel } = createBatchKernel();
+
+/** @param isSliced true: every job takes as many slices as it can */
+export function startHandles(snapshot: ServingSnapshot, isSliced = false): HandlesBench {
   let current = snapshot;
   let nowMs = 0;
+  let connectionCount = 0;
   let turn: (() => void) | undefined;
   const swapListeners: (() => void)[] = [];
   const waiters = new Set<() => void>();
@@ -111,13 +118,15 @@ export function startHandles(snapshot: ServingSnapshot, sliceMs = 0): HandlesBen
         waiters.add(look);
       }),
   };
-  const now = (): number => {
-    nowMs += sliceMs;
-    return nowMs;
-  };
   const plans = createPlans();
   const turns = createTurns({ now: () => nowMs, defer: (next) => (turn = next) });
-  const batches = createBatches({ kernel: createBatchKernel().kernel, hash: hashUser, plans, now });
+  const batches = createBatches({
+    kernel,
+    hash: hashUser,
+    plans,
+    now: () => nowMs,
+    ...(isSliced ? { bounds: { sliceMs: 0, chunkCells: 8, chunkBytes: 8 } } : {}),
+  });
   const unknown: HandlesBench['unknown'] = [];
   const handles = createHandles({
     holder,
@@ -134,6 +143,7 @@ export function startHandles(snapshot: ServingSnapshot, sliceMs = 0): HandlesBen
     holder,
     unknown,
     connect(key) {
+      connectionCount += 1;
       const connection = new FakeConnection(key);
       connection.onClose = () => handles.closed(connection);
       return connection;
@@ -159,10 +169,11 @@ export function startHandles(snapshot: ServingSnapshot, sliceMs = 0): HandlesBen
       return next !== undefined;
     },
     async settle() {
-      do {
+      // A sweep pauses at most once a connection, and begins anew when it was overtaken.
+      for (let pauses = 2 + 2 * connectionCount; pauses > 0; pauses--) {
         while (bench.turn());
         await new Promise((resolve) => setImmediate(resolve));
-      } while (turn !== undefined);
+      }
     },
   };
   return bench;

@@ -50,6 +50,9 @@ export class FakeConnection implements Connection {
   sendError(id: number | null, code: ErrorCode, message: string, retryAfterMs = 0): void {
     this.sendText(JSON.stringify({ type: 'error', id, code, message, retry_after_ms: retryAfterMs }));
   }
+  together(work: () => void): void {
+    work();
+  }
   unsentBytes(): number {
     return this.unsent;
   }
@@ -169,4 +172,21 @@ export function startPushing(
     },
   };
   return pushing;
+}
+
+/** As the message of a client does. */
+export function subscribe(
+  pushing: Pushing,
+  connection: FakeConnection,
+  id: number,
+  parts: {
+    readonly userId?: string;
+    readonly flagIds?: readonly string[];
+    readonly environment?: string;
+    readonly attributes?: Record<string, never> | Record<string, unknown>;
+  } = {},
+): void {
+  const { userId = 'u1', flagIds, environment, attributes } = parts;
+  const context = { userId, attributes: attributes as never };
+  pushing.pushes.subscribe(connection, { type: 'subscribe', id, environment, context, flagIds });
 }

@@ -5,12 +5,13 @@ import type { BatchKernel } from '../../kernel/batch-kernel.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
 import { BinaryJob } from './binary-job.ts';
 import { JsonJob } from './json-job.ts';
-import type { Plan, ReplyForm } from './plan.ts';
+import type { ReplyForm } from './panel.ts';
+import type { Plan } from './plan.ts';
 import type { Plans } from './plans.ts';
 import { ReplyBuffer } from './reply-buffer.ts';
 import type { Job } from './turns.ts';
 
-export type { ReplyForm } from './plan.ts';
+export type { ReplyForm } from './panel.ts';
 
 export interface JsonBatch {
   readonly environment: ServingEnvironment;

@@ -4,6 +4,7 @@
 import type { EvaluationContext, Outcome } from '../../core/compiled.ts';
 import type { Allowance } from '../../core/evaluate.ts';
 import type { JsonObject } from '../../core/model.ts';
+import type { Columns } from '../../kernel/batch-columns.ts';
 import { HEAD_BYTES } from '../../kernel/batch-kernel.ts';
 import { limits } from '../../limits.ts';
 import { readAttributesJson } from '../http/body.ts';
@@ -11,6 +12,7 @@ import { isRefusal } from '../http/refusal.ts';
 import { startAllowance } from '../routes/allowance.ts';
 import type { BatchShared, BinaryBatch } from './batches.ts';
 import { EvaluatorCells, type Progress } from './evaluator-cells.ts';
+import type { Panel } from './panel.ts';
 import { Slice } from './slice.ts';
 import type { Job } from './turns.ts';
 
@@ -41,11 +43,13 @@ export class BinaryJob implements Job {
   private loadedFirst = 0;
   private loadedCount = 0;
   private row = 0;
-  /** Rows in hand; 0: none. */
+  /** Rows in hand, which go through one panel after another; 0: none. */
   private chunkRows = 0;
-  /** Of them, those whose attributes are read and whose cells the evaluator has decided. */
-  private readRows = 0;
-  private isRowRead = false;
+  private panel = 0;
+  /** Rows in hand whose cells of this panel the evaluator has decided. */
+  private decidedRows = 0;
+  /** Whose user and attributes `context` has. */
+  private contextRow = -1;
   /** Of many calls; undefined: one is enough, or none was made yet. */
   private reply: Uint8Array | undefined;
 
@@ -101,10 +105,13 @@ export class BinaryJob implements Job {
     }
     this.loadedFirst = 0;
     this.loadedCount = userCount;
-    const needsEvaluator = plan.columns.forEvaluator.length > 0;
-    if (needsEvaluator) this.cells = new EvaluatorCells(plan, shared.hash, this.allowance);
     const isOneCall =
-      userCount > 0 && this.rowBytes > 0 && userCount <= this.rowsMax() && users.length <= shared.chunkBytes;
+      plan.panels.length === 1 &&
+      userCount > 0 &&
+      this.rowBytes > 0 &&
+      userCount <= this.rowsMax() &&
+      users.length <= shared.chunkBytes;
+    const needsEvaluator = (plan.panels[0] as Panel).columns.forEvaluator.length > 0;
     if (!isOneCall || needsEvaluator || withAttributes) this.starts = this.findStarts();
     if (!isOneCall) {
       this.reply = new Uint8Array(HEAD_BYTES + userCount * this.rowBytes);
@@ -133,22 +140,30 @@ export class BinaryJob implements Job {
   }
 
   private goOn(): BinaryProgress {
-    if (this.chunkRows === 0) {
-      this.chunkRows = this.countChunkRows();
-      this.readRows = 0;
-      this.cells?.restart();
-    }
-    if (this.cells !== undefined || this.batch.withAttributes) {
-      const progress = this.evaluateChunk();
+    const { batch } = this;
+    const panel = batch.plan.panels[this.panel] as Panel;
+    if (this.chunkRows === 0) this.chunkRows = this.countChunkRows();
+    const needsEvaluator = panel.columns.forEvaluator.length > 0;
+    if (needsEvaluator || (batch.withAttributes && this.panel === 0)) {
+      const progress = this.evaluateChunk(panel, needsEvaluator);
       if (progress !== 'done') return progress;
     }
-    this.decideChunk();
+    if (this.rowBytes > 0) this.decideChunk(panel);
+    this.decidedRows = 0;
+    this.cells?.restart();
+    this.panel += 1;
+    if (this.panel < batch.plan.panels.length) return 'done';
+    this.panel = 0;
+    this.row += this.chunkRows;
+    this.chunkRows = 0;
     return 'done';
   }
 
   private countChunkRows(): number {
-    const { userCount } = this.batch;
+    const { userCount, plan, withAttributes } = this.batch;
     if (this.reply === undefined) return userCount;
+    // Attributes are read once, however many panels there are.
+    if (withAttributes && plan.panels.length > 1) return 1;
     const { starts } = this;
     const end = Math.min(userCount, this.row + this.rowsMax());
     const bytesEnd = (starts[this.row] as number) + this.shared.chunkBytes;
@@ -157,28 +172,31 @@ export class BinaryJob implements Job {
     return row - this.row;
   }
 
-  /** Reads the users of the rows in hand, and has the evaluator decide its columns. */
-  private evaluateChunk(): BinaryProgress {
-    const { cells, slice, batch } = this;
-    const width = cells === undefined ? 0 : batch.plan.columns.forEvaluator.length;
-    while (this.readRows < this.chunkRows) {
-      if (!this.isRowRead && !this.readRow(this.row + this.readRows, cells !== undefined)) return 'refused';
-      this.isRowRead = true;
-      const progress = cells === undefined ? 'done' : cells.goOn(this.context, (this.readRows + 1) * width, slice);
-      if (progress !== 'done') return progress;
-      this.isRowRead = false;
-      this.readRows += 1;
-      if (this.readRows < this.chunkRows && slice.isOver()) return 'over';
+  /** Reads the users of the rows in hand, and has the evaluator decide its columns of the panel. */
+  private evaluateChunk(panel: Panel, needsEvaluator: boolean): BinaryProgress {
+    const { slice, batch, shared } = this;
+    if (needsEvaluator) this.cells ??= new EvaluatorCells(batch.plan.environment, shared.hash, this.allowance);
+    while (this.decidedRows < this.chunkRows) {
+      const user = this.row + this.decidedRows;
+      if (user !== this.contextRow && !this.readRow(user)) return 'refused';
+      if (needsEvaluator) {
+        const cells = this.cells as EvaluatorCells;
+        const progress = cells.goOn(panel, this.context, this.decidedRows, slice);
+        if (progress !== 'done') return progress;
+      }
+      this.decidedRows += 1;
+      if (this.decidedRows < this.chunkRows && slice.isOver()) return 'over';
     }
     return 'done';
   }
 
   /** False: its attributes are refused. */
-  private readRow(user: number, isEvaluated: boolean): boolean {
+  private readRow(user: number): boolean {
     const { users, starts, context, batch } = this;
     const at = (starts[user] as number) + LENGTH_BYTES;
     const end = at + users.readUInt16LE(at - LENGTH_BYTES);
-    if (isEvaluated) context.userId = users.toString('utf8', at, end);
+    context.userId = users.toString('utf8', at, end);
+    this.contextRow = user;
     if (!batch.withAttributes) return true;
     const attributesAt = end + ATTRIBUTES_LENGTH_BYTES;
     const attributes = users.subarray(attributesAt, attributesAt + users.readUInt32LE(end));
@@ -191,28 +209,28 @@ export class BinaryJob implements Job {
     return true;
   }
 
-  private decideChunk(): void {
-    const { batch, cells, reply, rowBytes } = this;
-    const rows = this.chunkRows;
-    const { columns } = batch.plan;
+  private decideChunk(panel: Panel): void {
+    const { batch, reply, rowBytes, row } = this;
+    const { columns } = panel;
     const { kernel } = this.shared;
-    const first = this.row;
-    this.chunkRows = 0;
-    this.row += rows;
-    if (rowBytes === 0) return;
-    const at = this.load(first, rows);
+    const rows = this.chunkRows;
+    const at = this.load(row, rows);
     const decided = batch.packed ? kernel.packed(columns, at, rows) : kernel.variants(columns, at, rows);
-    if (cells !== undefined) {
-      if (batch.packed) fillInBits(decided, cells.outcomes, columns.forEvaluator, rowBytes);
-      else fillIn(decided, cells.outcomes, columns.forEvaluator, rowBytes);
+    if (columns.forEvaluator.length > 0) {
+      const { outcomes } = this.cells as EvaluatorCells;
+      if (batch.packed) fillInBits(decided, outcomes, columns);
+      else fillIn(decided, outcomes, columns);
     }
-    if (reply !== undefined) {
-      reply.set(decided, HEAD_BYTES + first * rowBytes);
-      return;
+    if (reply === undefined) {
+      const whole = new Uint8Array(decided.buffer, decided.byteOffset - HEAD_BYTES, HEAD_BYTES + decided.length);
+      batch.writeHead(whole.subarray(0, HEAD_BYTES));
+      batch.done(whole, false);
+    } else if (batch.plan.panels.length === 1) reply.set(decided, HEAD_BYTES + row * rowBytes);
+    else {
+      const bytes = decided.length / rows;
+      const first = HEAD_BYTES + row * rowBytes + (batch.packed ? panel.first >> 3 : panel.first);
+      for (let i = 0; i < rows; i += 1) reply.set(decided.subarray(i * bytes, (i + 1) * bytes), first + i * rowBytes);
     }
-    const whole = new Uint8Array(decided.buffer, decided.byteOffset - HEAD_BYTES, HEAD_BYTES + decided.length);
-    batch.writeHead(whole.subarray(0, HEAD_BYTES));
-    batch.done(whole, false);
   }
 
   /** Sees to it that these users are in the kernel, others having used it between two slices. Which of its users is the first. */
@@ -239,21 +257,17 @@ function problemText(problem: 'truncated' | 'empty' | 'not-utf8', user: number):
   return `users[${user}] is not UTF-8`;
 }
 
-function fillIn(decided: Uint8Array, outcomes: readonly Outcome[], forEvaluator: Uint32Array, rowBytes: number): void {
+function fillIn(decided: Uint8Array, outcomes: readonly Outcome[], { forEvaluator, count }: Columns): void {
   let next = 0;
-  for (let row = 0; next < outcomes.length; row += rowBytes) {
+  for (let row = 0; next < outcomes.length; row += count) {
     for (let i = 0; i < forEvaluator.length; i += 1)
       decided[row + (forEvaluator[i] as number)] = (outcomes[next++] as Outcome).variantIndex;
   }
 }
 
 /** The kernel leaves 0 there. */
-function fillInBits(
-  decided: Uint8Array,
-  outcomes: readonly Outcome[],
-  forEvaluator: Uint32Array,
-  rowBytes: number,
-): void {
+function fillInBits(decided: Uint8Array, outcomes: readonly Outcome[], { forEvaluator, count }: Columns): void {
+  const rowBytes = (count + 7) >> 3;
   let next = 0;
   for (let row = 0; next < outcomes.length; row += rowBytes) {
     for (let i = 0; i < forEvaluator.length; i += 1) {

@@ -3,40 +3,41 @@
 import type { CompiledFlag, EvaluationContext, HashUser, Outcome } from '../../core/compiled.ts';
 import { type Allowance, evaluate } from '../../core/evaluate.ts';
 import { isSpent } from '../routes/allowance.ts';
-import type { Plan } from './plan.ts';
+import type { ServingEnvironment } from '../serving.ts';
+import type { Panel } from './panel.ts';
 import type { Slice } from './slice.ts';
 
-/** `spent`: the batch makes more work than one request may. */
+/** `over`: the slice is; `spent`: the batch makes more work than one request may. */
 export type Progress = 'done' | 'over' | 'spent';
 
 export class EvaluatorCells {
-  /** Of the rows begun last: `columns.forEvaluator` of the first row, of the second, and so on. */
+  /** Of the rows begun last: the evaluator's columns of the first row, of the second, and so on. */
   readonly outcomes: Outcome[] = [];
-  private readonly plan: Plan;
+  private readonly environment: ServingEnvironment;
   private readonly hash: HashUser;
   private readonly allowance: Allowance;
 
-  constructor(plan: Plan, hash: HashUser, allowance: Allowance) {
-    this.plan = plan;
+  constructor(environment: ServingEnvironment, hash: HashUser, allowance: Allowance) {
+    this.environment = environment;
     this.hash = hash;
     this.allowance = allowance;
   }
 
+  /** For other rows, or another panel. */
   restart(): void {
     this.outcomes.length = 0;
   }
 
-  /** Goes on with the row whose context this is, up to `cellCount` outcomes in all. */
-  goOn(context: EvaluationContext, cellCount: number, slice: Slice): Progress {
-    const { outcomes, plan, hash, allowance } = this;
-    const { forEvaluator } = plan.columns;
-    const { flags, environment } = plan;
+  /** Goes on with the row whose context this is, and the `row`th since `restart`. */
+  goOn(panel: Panel, context: EvaluationContext, row: number, slice: Slice): Progress {
+    const { outcomes, environment, hash, allowance } = this;
+    const { forEvaluator } = panel.columns;
     const width = forEvaluator.length;
-    for (let column = outcomes.length - (cellCount - width); column < width; column += 1) {
-      const flag = flags[forEvaluator[column] as number] as CompiledFlag;
+    for (let i = outcomes.length - row * width; i < width; i += 1) {
+      const flag = panel.flags[forEvaluator[i] as number] as CompiledFlag;
       outcomes.push(evaluate(flag, context, environment, hash, undefined, allowance));
       if (isSpent(allowance)) return 'spent';
-      if (slice.isOverAfter(allowance) && outcomes.length < cellCount) return 'over';
+      if (slice.isOverAfter(allowance) && i + 1 < width) return 'over';
     }
     return 'done';
   }

@@ -3,12 +3,14 @@
 // rows of prepared texts; else each cell is evaluated and told as a string. Both write the same bytes.
 import type { EvaluationContext, Outcome } from '../../core/compiled.ts';
 import { type Allowance, evaluate } from '../../core/evaluate.ts';
+import type { Columns } from '../../kernel/batch-columns.ts';
 import type { Fragments } from '../../kernel/batch-fragments.ts';
 import { isSpent, startAllowance } from '../routes/allowance.ts';
 import type { BatchShared, JsonBatch } from './batches.ts';
 import { EvaluatorCells, type Progress } from './evaluator-cells.ts';
 import { fitsKernel, userBytesMax, writeUsers } from './kernel-users.ts';
-import { cellJson, type Plan, unknownCellJson } from './plan.ts';
+import { cellJson, type Panel, unknownCellJson } from './panel.ts';
+import type { Plan } from './plan.ts';
 import type { ReplyBuffer } from './reply-buffer.ts';
 import { Slice } from './slice.ts';
 import type { Job } from './turns.ts';
@@ -25,19 +27,20 @@ export class JsonJob implements Job {
   private readonly plan: Plan;
   private readonly allowance: Allowance = startAllowance();
   private readonly slice: Slice;
-  private readonly open: number;
-  private readonly close: number;
-  /** undefined: by strings. */
-  private fragments: Fragments | undefined;
-  private cells: EvaluatorCells | undefined;
+  private readonly open: string;
+  private readonly close: string;
   private reply: ReplyBuffer;
   private hasBegun = false;
-  /** The next row; with strings, its next column. */
+  /** False: by strings. */
+  private usesKernel = false;
+  private cells: EvaluatorCells | undefined;
+  /** What comes next: a row, of it a panel, of that a column. Only strings stop within a panel. */
   private row = 0;
+  private panel = 0;
   private column = 0;
   /** Rows in hand of the kernel's way; 0: none. */
   private chunkRows = 0;
-  /** By strings: of a row, and of rows that are not bytes yet. */
+  /** Not bytes yet. */
   private text = '';
 
   constructor(shared: BatchShared, batch: JsonBatch, plan: Plan) {
@@ -47,18 +50,18 @@ export class JsonJob implements Job {
     this.slice = new Slice(shared.now, shared.sliceMs);
     this.reply = shared.reply;
     const isObject = batch.form === 'batch';
-    this.open = isObject ? 0x7b : 0x5b;
-    this.close = isObject ? 0x7d : 0x5d;
+    this.open = isObject ? '{' : '[';
+    this.close = isObject ? '}' : ']';
   }
 
   step(): boolean {
-    const { batch, allowance, slice, shared } = this;
+    const { batch, slice, shared } = this;
     if (batch.abandoned?.() === true) return true;
-    slice.begin(allowance);
+    slice.begin(this.allowance);
     if (!this.hasBegun) this.begin();
     const rowCount = batch.contexts.length;
     while (this.row < rowCount) {
-      const progress = this.fragments === undefined ? this.goOnByStrings() : this.goOnByKernel(this.fragments);
+      const progress = this.goOn();
       if (progress === 'spent') {
         batch.tooMuchWork();
         return true;
@@ -68,22 +71,18 @@ export class JsonJob implements Job {
         return false;
       }
     }
+    this.text += batch.tail;
     this.flush();
-    this.reply.text(batch.tail);
     batch.done(this.reply.whole(), this.reply !== shared.reply);
     return true;
   }
 
   private begin(): void {
-    const { batch, plan, shared } = this;
+    const { batch, plan } = this;
     this.hasBegun = true;
     this.reply.restart();
     this.reply.text(batch.head);
-    if (plan.flags.length === 0 || plan.flags.length > shared.kernel.cellsMax) return;
-    if (!plan.isWorthKernel(batch.contexts.length) || !canHashAll(batch.contexts)) return;
-    this.fragments = plan.fragments(batch.form);
-    if (this.fragments !== undefined && plan.columns.forEvaluator.length > 0)
-      this.cells = new EvaluatorCells(plan, shared.hash, this.allowance);
+    this.usesKernel = plan.flags.length > 0 && plan.isWorthKernel(batch.contexts.length) && canHashAll(batch.contexts);
   }
 
   /** The shared one is for others from now on. */
@@ -95,24 +94,28 @@ export class JsonJob implements Job {
     this.reply = this.reply.copy(Math.ceil(expected) + SPARE_BYTES);
   }
 
-  private goOnByKernel(fragments: Fragments): Progress {
+  private goOn(): Progress {
+    const panel = this.plan.panels[this.panel] as Panel;
+    const fragments = this.usesKernel ? panel.fragments(this.batch.form) : undefined;
+    if (fragments === undefined) return this.goOnByStrings(panel);
     if (this.chunkRows === 0) {
-      this.chunkRows = this.countChunkRows();
+      this.chunkRows = this.plan.panels.length === 1 ? this.countChunkRows() : 1;
       this.cells?.restart();
     }
-    const { cells } = this;
-    if (cells !== undefined) {
-      const progress = this.evaluateChunk(cells);
+    const { forEvaluator } = panel.columns;
+    if (forEvaluator.length > 0) {
+      this.cells ??= new EvaluatorCells(this.plan.environment, this.shared.hash, this.allowance);
+      const progress = this.evaluateChunk(panel, this.cells);
       if (progress !== 'done') return progress;
     }
-    this.assembleChunk(fragments, cells);
+    this.assembleChunk(panel, fragments);
     return 'done';
   }
 
   private countChunkRows(): number {
     const { contexts } = this.batch;
     const { chunkCells, chunkBytes, kernel } = this.shared;
-    const rowsMax = Math.max(1, Math.floor(chunkCells / this.plan.flags.length));
+    const rowsMax = Math.max(1, Math.floor(chunkCells / Math.max(1, this.plan.flags.length)));
     const end = Math.min(contexts.length, this.row + Math.min(rowsMax, kernel.usersMax));
     let bytes = 0;
     let row = this.row;
@@ -124,47 +127,57 @@ export class JsonJob implements Job {
     return row - this.row;
   }
 
-  private evaluateChunk(cells: EvaluatorCells): Progress {
+  private evaluateChunk(panel: Panel, cells: EvaluatorCells): Progress {
     const { contexts } = this.batch;
-    const width = this.plan.columns.forEvaluator.length;
-    const cellCount = width * this.chunkRows;
-    while (cells.outcomes.length < cellCount) {
-      const i = Math.floor(cells.outcomes.length / width);
-      const progress = cells.goOn(contexts[this.row + i] as EvaluationContext, (i + 1) * width, this.slice);
+    const width = panel.columns.forEvaluator.length;
+    while (cells.outcomes.length < width * this.chunkRows) {
+      const row = Math.floor(cells.outcomes.length / width);
+      const progress = cells.goOn(panel, contexts[this.row + row] as EvaluationContext, row, this.slice);
       if (progress !== 'done') return progress;
-      if (cells.outcomes.length < cellCount && this.slice.isOver()) return 'over';
+      if (row + 1 < this.chunkRows && this.slice.isOver()) return 'over';
     }
     return 'done';
   }
 
-  private assembleChunk(fragments: Fragments, cells: EvaluatorCells | undefined): void {
+  private assembleChunk(panel: Panel, fragments: Fragments): void {
     const { kernel } = this.shared;
-    const { columns } = this.plan;
+    const { columns } = panel;
     const rows = this.chunkRows;
+    this.chunkRows = 0;
     writeUsers(kernel, this.batch.contexts, this.row, rows);
     const decided = kernel.outcomes(columns, 0, rows);
-    if (cells !== undefined) fillIn(decided, cells.outcomes, columns.forEvaluator, columns.count);
-    this.chunkRows = 0;
-    for (let first = 0; first < rows; ) {
-      const bytes = kernel.assemble(fragments, first, rows - first, this.open, this.close);
-      if (kernel.rowsWritten === 0) {
-        // A row that is larger than the kernel's own room.
-        this.fragments = undefined;
-        return;
-      }
+    if (columns.forEvaluator.length > 0) fillIn(decided, (this.cells as EvaluatorCells).outcomes, columns);
+    if (this.plan.panels.length > 1) {
+      const bytes = this.assemble(fragments, 0, 1);
+      this.beginPanel();
+      this.flush();
+      // Without the brackets: the row goes on.
+      this.reply.append(bytes.subarray(1, -1));
+      this.endPanel();
+      return;
+    }
+    for (let first = 0; first < rows; first += kernel.rowsWritten) {
+      const bytes = this.assemble(fragments, first, rows - first);
       if (this.row > 0) this.reply.byte(COMMA);
       this.reply.append(bytes);
-      first += kernel.rowsWritten;
       this.row += kernel.rowsWritten;
     }
   }
 
-  private goOnByStrings(): Progress {
-    const { plan, batch, allowance, slice, shared } = this;
-    const { flags, flagIds, environment } = plan;
-    const { form } = batch;
-    const context = batch.contexts[this.row] as EvaluationContext;
-    if (this.column === 0) this.text += (this.row > 0 ? ',' : '') + (form === 'batch' ? '{' : '[');
+  private assemble(fragments: Fragments, first: number, rows: number): Uint8Array {
+    const { kernel } = this.shared;
+    const bytes = kernel.assemble(fragments, first, rows, this.open.charCodeAt(0), this.close.charCodeAt(0));
+    if (kernel.rowsWritten === 0) throw new Error('a row of a panel is larger than the kernel has room for');
+    return bytes;
+  }
+
+  private goOnByStrings(panel: Panel): Progress {
+    const { allowance, slice, shared } = this;
+    const { flags, flagIds } = panel;
+    const { environment } = this.plan;
+    const { form, contexts } = this.batch;
+    const context = contexts[this.row] as EvaluationContext;
+    if (this.column === 0) this.beginPanel();
     let { text } = this;
     for (let column = this.column; column < flags.length; column += 1) {
       const flag = flags[column];
@@ -179,11 +192,24 @@ export class JsonJob implements Job {
         return 'over';
       }
     }
-    this.text = text + (form === 'batch' ? '}' : ']');
+    this.text = text;
     this.column = 0;
-    this.row += 1;
+    this.endPanel();
     if (this.text.length >= TEXT_CHARS) this.flush();
     return 'done';
+  }
+
+  private beginPanel(): void {
+    if (this.panel > 0) this.text += ',';
+    else this.text += this.row > 0 ? ',' + this.open : this.open;
+  }
+
+  private endPanel(): void {
+    this.panel += 1;
+    if (this.panel < this.plan.panels.length) return;
+    this.text += this.close;
+    this.panel = 0;
+    this.row += 1;
   }
 
   private flush(): void {
@@ -199,14 +225,9 @@ function canHashAll(contexts: readonly EvaluationContext[]): boolean {
 }
 
 /** Puts the evaluator's answers into the cells of its columns. */
-function fillIn(
-  decided: Uint16Array,
-  outcomes: readonly Outcome[],
-  forEvaluator: Uint32Array,
-  columnCount: number,
-): void {
+function fillIn(decided: Uint16Array, outcomes: readonly Outcome[], { forEvaluator, count }: Columns): void {
   let next = 0;
-  for (let row = 0; next < outcomes.length; row += columnCount) {
+  for (let row = 0; next < outcomes.length; row += count) {
     for (let i = 0; i < forEvaluator.length; i += 1)
       decided[row + (forEvaluator[i] as number)] = (outcomes[next++] as Outcome).index;
   }

@@ -5,7 +5,8 @@ import type { CompiledFlag } from '../../core/compiled.ts';
 import { limits } from '../../limits.ts';
 import { isVisible } from '../routes/lookup.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
-import { FlagPlan, type FragmentsBudget, type Plan } from './plan.ts';
+import type { FragmentsBudget } from './panel.ts';
+import { FlagPlan, type Plan } from './plan.ts';
 
 export type { Plan } from './plan.ts';
 
@@ -106,19 +107,20 @@ function isFor({ plan, sight, isAll }: KeptPlan, asking: Sight, flagIds: readonl
   return true;
 }
 
-/** A few units of each id: lists that clients send differ in more than the units between. */
+/** Of short lists every unit, of longer ones about four of each id: lists that clients send differ in more. */
 function hashIds(flagIds: readonly string[]): number {
+  const isShort = flagIds.length <= FULLY_HASHED_MAX;
   let hash = flagIds.length;
   for (let i = 0; i < flagIds.length; i += 1) {
     const id = flagIds[i] as string;
-    const length = id.length;
-    hash = (Math.imul(hash, 31) + length) | 0;
-    if (length === 0) continue;
-    hash = Math.imul(hash ^ id.charCodeAt(length - 1), 0x01000193);
-    hash = (Math.imul(hash ^ id.charCodeAt(length >> 1), 0x01000193) + id.charCodeAt(0)) | 0;
+    const stride = isShort ? 1 : 1 + (id.length >> 2);
+    hash = (hash + id.length) | 0;
+    for (let k = id.length - 1; k >= 0; k -= stride) hash = Math.imul(hash ^ id.charCodeAt(k), 0x01000193);
   }
   return hash;
 }
+
+const FULLY_HASHED_MAX = 8;
 
 /** Cold: once for the tags of a key. */
 function makeSight(tags: ReadonlySet<string>): Sight {

@@ -4,18 +4,15 @@ import type { ServingSnapshot, SnapshotHolder } from '../serving.ts';
 import { makeOpenHead, type OpenHead } from '../transport/transport.ts';
 
 /** The lines that deliver.ts writes for such a reply, with a place for the value of X-Request-Id. */
-export type PreparedHead = (snapshot: ServingSnapshot, nowMs: number) => OpenHead;
+export type PreparedHead = (snapshot: ServingSnapshot) => OpenHead;
 
 /** `varies`: whether replies vary by origin. */
 export function createPreparedHead(holder: Pick<SnapshotHolder, 'staleSeconds'>, varies: boolean): PreparedHead {
   let head = headOf(0, 0, varies);
-  let askedAtMs = Number.NaN;
   let revision = 0;
   let staleSeconds = 0;
 
-  return function preparedHead(snapshot: ServingSnapshot, nowMs: number): OpenHead {
-    if (nowMs === askedAtMs && snapshot.revision === revision) return head;
-    askedAtMs = nowMs;
+  return function preparedHead(snapshot: ServingSnapshot): OpenHead {
     const staleNow = holder.staleSeconds();
     if (snapshot.revision !== revision || staleNow !== staleSeconds) {
       revision = snapshot.revision;

@@ -54,7 +54,7 @@ export function copyRequestOf(exchange: Exchange, method: string, path: string, 
 
 /** The client's id when it is one, else a new one. */
 export function readRequestId(header: string): string {
-  return REQUEST_ID.test(header) ? header : randomUUID();
+  return header !== '' && REQUEST_ID.test(header) ? header : randomUUID();
 }
 
 /** W3C trace context as it goes into the log; undefined when it is not one. */

@@ -39,17 +39,22 @@ export interface ShortReplies {
   json(call: ShortCall, body: string | Uint8Array, last: string): void;
   /** Any other, while the snapshot of the call is the one that is served. */
   other(call: ShortCall, answer: Answer): void;
+  /** Whether the client has gone. Then nobody reads an answer, and this ends the call as the pipeline would. */
+  isGone(call: ShortCall): boolean;
 }
 
 export function createShortReplies(deliver: Deliver, preparedHead: PreparedHead): ShortReplies {
   return {
     json({ held, delivery, snapshot }, body, last) {
-      const head = preparedHead(snapshot, Date.now());
-      held.send('200 OK', fillHead(head, delivery.request.requestId, last), body);
+      held.send('200 OK', fillHead(preparedHead(snapshot), delivery.request.requestId, last), body);
       deliver.count(delivery, 200);
     },
     other({ held, delivery }, answer) {
       deliver.whole(held, delivery, answer);
+    },
+    isGone({ held, delivery }) {
+      if (held.aborted) deliver.count(delivery, 204);
+      return held.aborted;
     },
   };
 }

@@ -89,7 +89,7 @@ export function createEvaluationHandlers(deps: {
       return isRefusal(context) ? context : respond(call, context);
     },
     evaluateBatch: (call) => {
-      const batch = readBatch(call);
+      const batch = readBatch(call.body, call.bodyBytes);
       if (isRefusal(batch)) return batch;
       return (snapshot) => {
         const environment = findEnvironment(snapshot, call.environment);
@@ -111,13 +111,18 @@ export function createEvaluationHandlers(deps: {
   };
 }
 
-function countUnknown(environment: ServingEnvironment, batch: Batch, unknownFlags: HttpDeps['unknownFlags']): void {
+/** Counts what is asked for by name and does not exist. */
+export function countUnknown(
+  environment: ServingEnvironment,
+  batch: Batch,
+  unknownFlags: HttpDeps['unknownFlags'],
+): void {
   for (const flagId of batch.flagIds ?? []) {
     if (!environment.flags.has(flagId)) unknownFlags.count(environment.environment, flagId, batch.contexts.length);
   }
 }
 
-function tooMuchWork(): Refusal {
+export function tooMuchWork(): Refusal {
   return invalid(
     'contexts',
     `make more work than ${limits.requestConditionsMax} simple conditions; split the batch, or send shorter texts and arrays`,
@@ -135,14 +140,15 @@ function explainRow(plan: Plan, context: EvaluationContext, explain: Explainer, 
   return `{${members.join(',')}}`;
 }
 
-interface Batch {
+export interface Batch {
   readonly contexts: readonly EvaluationContext[];
   /** Each once; undefined: all. */
   readonly flagIds: readonly string[] | undefined;
 }
 
-function readBatch(call: Call): Batch | Refusal {
-  const body = asFields(call.body);
+/** `value`: of the whole body. `bodyBytes`: its size. */
+export function readBatch(value: unknown, bodyBytes: number): Batch | Refusal {
+  const body = asFields(value);
   if (body === undefined) return invalid('', 'must be an object');
   const unknown = unknownField(body, ['environment', 'contexts', 'flags'], '');
   if (unknown !== undefined) return refuseIssues([unknown]);
@@ -158,7 +164,7 @@ function readBatch(call: Call): Batch | Refusal {
   const read: EvaluationContext[] = [];
   const issues: Issue[] = [];
   for (const [i, raw] of contexts.entries()) {
-    const context = readContext(raw, `contexts[${i}]`, call.bodyBytes, ['user_id', 'attributes']);
+    const context = readContext(raw, `contexts[${i}]`, bodyBytes, ['user_id', 'attributes']);
     if (isRefusal(context)) issues.push(...context.issues);
     else read.push(context);
     if (issues.length >= limits.issuesMax) break;

@@ -8,7 +8,7 @@ import type { Answer, KeyedHandler } from '../http/call.ts';
 import { notModified } from '../http/conditions.ts';
 import { withOfrepCode } from '../http/ofrep-failure.ts';
 import { invalid, isRefusal, type Refusal } from '../http/refusal.ts';
-import { jsonReply } from '../http/reply.ts';
+import { emptyReply, jsonReply } from '../http/reply.ts';
 import type { ShortReplies, ShortResponder } from '../http/short-post.ts';
 import type { ServingEnvironment, ServingKey } from '../serving.ts';
 import { findEnvironment } from './lookup.ts';
@@ -38,22 +38,21 @@ export function createBulk({ batches, turns }: { readonly batches: Batches; read
         return new Promise<Answer>((resolve) => {
           const done: JsonBatch['done'] = (reply, isOwn) =>
             resolve(jsonReply(200, isOwn ? reply : Uint8Array.from(reply), [['ETag', tag]]));
-          const batch = batchOf(
-            environment,
-            call.key,
-            context,
-            tail,
-            done,
-            () => resolve(tooMuchWork()),
-            isNeverAbandoned,
-          );
+          const refuse = (): void => resolve(tooMuchWork());
+          const isGone = (): boolean => {
+            if (!call.hasGone()) return false;
+            // Nobody reads it; it ends what waits for the answer.
+            resolve(emptyReply(204));
+            return true;
+          };
+          const batch = batchOf(environment, call.key, context, tail, done, refuse, isGone);
           turns.run(call.request, batches.json(batch));
         });
       };
     },
 
     responder: (replies) => (call) => {
-      const { environment, snapshot, held } = call;
+      const { environment, snapshot } = call;
       const { request, key } = call.delivery;
       const context = readOfrepContext(call.body, call.bodyBytes);
       if (isRefusal(context)) return false;
@@ -63,7 +62,7 @@ export function createBulk({ batches, turns }: { readonly batches: Batches; read
       if (unchanged === undefined) {
         const done: JsonBatch['done'] = (reply) => replies.json(call, reply, `\r\nETag: ${tag}`);
         const refuse = (): void => replies.other(call, tooMuchWork());
-        const batch = batchOf(environment, key, context, tail, done, refuse, () => held.aborted);
+        const batch = batchOf(environment, key, context, tail, done, refuse, () => replies.isGone(call));
         turns.run(request, batches.json(batch));
       } else replies.other(call, unchanged);
       return true;
@@ -92,10 +91,6 @@ function batchOf(
     tooMuchWork: tooMuch,
     abandoned,
   };
-}
-
-function isNeverAbandoned(): boolean {
-  return false;
 }
 
 function tooMuchWork(): Refusal {

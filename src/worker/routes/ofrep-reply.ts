@@ -1,11 +1,7 @@
 // Hot path.
 // The text of OFREP's answers: what was made when the snapshot was published, put into that protocol's order.
-import type { CompiledFlag, EvaluationContext, HashUser, Outcome } from '../../core/compiled.ts';
-import { evaluate } from '../../core/evaluate.ts';
+import type { CompiledFlag, Outcome } from '../../core/compiled.ts';
 import type { Reason } from '../../core/model.ts';
-import type { ServingEnvironment, ServingKey } from '../serving.ts';
-import { isSpent, startAllowance } from './allowance.ts';
-import { isVisible } from './lookup.ts';
 import { jsonString } from './outcome-reply.ts';
 
 /** Why there is no value to send: one that needs a bucket has nothing to hash, or a broken flag has no off_variant. */
@@ -51,27 +47,6 @@ export function unansweredDetails(flag: CompiledFlag, why: Unanswered): string {
   return flag.bucketBy === undefined
     ? `The flag ${flag.flagId} splits users and needs context.targetingKey.`
     : `The flag ${flag.flagId} splits by ${JSON.stringify(flag.bucketBy)}, which the context lacks.`;
-}
-
-/**
- * Every flag that the key may see, for one context. undefined: it is more work than one request may make.
- */
-export function flagsJson(
-  environment: ServingEnvironment,
-  key: ServingKey,
-  context: EvaluationContext,
-  hash: HashUser,
-): string | undefined {
-  const allowance = startAllowance();
-  let text = '[';
-  for (const flag of environment.flags.values()) {
-    if (!isVisible(key, flag)) continue;
-    if (text.length > 1) text += ',';
-    const outcome = evaluate(flag, context, environment, hash, undefined, allowance);
-    if (isSpent(allowance)) return undefined;
-    text += itemJson(flag, outcome);
-  }
-  return text + ']';
 }
 
 /** The few reasons that every client knows; the service's own is in the metadata. */

@@ -22,6 +22,8 @@ export interface Connection {
   sendBinary(message: Uint8Array): void;
   /** `id` null: none could be read. */
   sendError(id: number | null, code: ErrorCode, message: string, retryAfterMs?: number): void;
+  /** What `work` sends before it returns leaves together: many small messages cost a tenth. */
+  together(work: () => void): void;
   /** Bytes that the client has not taken yet. */
   unsentBytes(): number;
   /**

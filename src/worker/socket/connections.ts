@@ -72,6 +72,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
   const drainTimers: NodeJS.Timeout[] = [];
   let withoutKey = 0;
   let unsentBytes = 0;
+  let keptBytes = 0;
   let isDraining = false;
   let expiryLook: NodeJS.Timeout | undefined;
 
@@ -166,6 +167,12 @@ export function createSockets(deps: SocketsDeps): Sockets {
     },
     countUnsent(change) {
       unsentBytes += change;
+    },
+    get keptBytes() {
+      return keptBytes;
+    },
+    countKept(change) {
+      keptBytes += change;
     },
   };
 

@@ -67,16 +67,17 @@ export function createEvaluations(deps: {
       return settle();
     }
     const { snapshot, environment, key } = asked;
-    const flagCount = plans.find(environment, key, flagIds).flagIds.length;
+    const plan = plans.find(environment, key, flagIds).distinct;
+    const flagCount = plan.flagIds.length;
     if (flagCount * contexts.length > limits.batchEvaluationsMax) {
       connection.sendError(id, 'INVALID_REQUEST', tooMany(contexts.length, flagCount));
       return settle();
     }
-    if (flagIds !== undefined) {
-      for (let i = 0; i < flagIds.length; i++) {
-        const flagId = flagIds[i] as string;
-        if (!environment.flags.has(flagId)) unknownFlags.count(environment.environment, flagId, contexts.length);
-      }
+    for (let i = 0; i < flagCount; i++) {
+      if (plan.flags[i] !== undefined) continue;
+      const flagId = plan.flagIds[i] as string;
+      // The key may only not see it.
+      if (!environment.flags.has(flagId)) unknownFlags.count(environment.environment, flagId, contexts.length);
     }
     const job = batches.json({
       environment,

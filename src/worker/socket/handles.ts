@@ -257,7 +257,7 @@ export function createHandles(deps: {
       const settle = connection.begin();
       if (settle === undefined) return;
       const finish = (asked: Asked | Refusal): void => {
-        if (isRefusal(asked)) connection.sendError(message.id, asked.code, asked.detail);
+        if (isRefusal(asked)) connection.sendError(message.id, asked.code, asked.detail, retryMs(asked));
         else if (connection.isOpen) add(connection, message, asked);
         settle();
       };
@@ -305,6 +305,11 @@ export function createHandles(deps: {
       for (const handle of holdings.slots) if (handle !== undefined && !handle.isReleased) lists.giveBack(handle.list);
     },
   };
+}
+
+/** The revision may be there a second later; nothing else changes by itself. */
+function retryMs({ code }: Refusal): number {
+  return code === 'REVISION_NOT_REACHED' ? 1000 : 0;
 }
 
 /** Why a connection may not prepare `flagCount` flags more; undefined: it may. */

@@ -35,4 +35,7 @@ export interface Hub {
   /** What clients have not taken, of all connections. */
   readonly unsentBytes: number;
   countUnsent(change: number): void;
+  /** Messages that are in flight, of all connections. */
+  readonly keptBytes: number;
+  countKept(change: number): void;
 }

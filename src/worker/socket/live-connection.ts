@@ -12,8 +12,9 @@ import type { Hub } from './hub.ts';
 import type { KeyGroup, Member } from './key-groups.ts';
 import { readApiKey } from './read-message.ts';
 
-/** Unsent by one client, and let be while all clients of the worker are past their limit. */
+/** Of one client, and let be while all clients of the worker are past their limit. */
 const UNSENT_BYTES_LET_BE = 1_048_576;
+const MESSAGE_BYTES_LET_BE = 1_048_576;
 
 /**
  * `greeting`: its key is known and its token has not come yet. `leaving`: a drain goes on, and it is closed with its last
@@ -28,6 +29,9 @@ export class LiveConnection implements Connection, SocketOwner, Member {
   private group: KeyGroup | undefined;
   private state: State;
   private inFlight = 0;
+  /** Of the message that is being handled, and of all that are in flight. */
+  private messageBytes = 0;
+  private keptBytes = 0;
   private malformedCount = 0;
   /** As the hub has counted it. */
   private unsent = 0;
@@ -116,6 +120,11 @@ export class LiveConnection implements Connection, SocketOwner, Member {
       this.close(CLOSE.malformed, `${limits.socketMalformedMax} messages could not be read`);
   }
 
+  together(work: () => void): void {
+    if (this.socket === undefined) work();
+    else this.socket.together(work);
+  }
+
   unsentBytes(): number {
     return this.socket === undefined ? 0 : this.socket.unsentBytes();
   }
@@ -125,8 +134,11 @@ export class LiveConnection implements Connection, SocketOwner, Member {
       this.close(CLOSE.tryAgainLater, `over ${limits.socketRequestsMax} requests are in flight`);
       return undefined;
     }
+    const bytes = this.messageBytes;
     this.inFlight += 1;
-    return () => this.settle();
+    this.keptBytes += bytes;
+    this.hub.countKept(bytes);
+    return () => this.settle(bytes);
   }
 
   close(code: number, reason: string): void {
@@ -163,7 +175,10 @@ export class LiveConnection implements Connection, SocketOwner, Member {
     if (this.inFlight === 0) this.close(CLOSE.goingAway, 'the server is stopping');
   }
 
-  private settle(): void {
+  private settle(bytes: number): void {
+    if (this.state === 'closed') return;
+    this.keptBytes -= bytes;
+    this.hub.countKept(-bytes);
     this.inFlight -= 1;
     if (this.inFlight === 0 && this.state === 'leaving') this.close(CLOSE.goingAway, 'the server is stopping');
   }
@@ -204,10 +219,12 @@ export class LiveConnection implements Connection, SocketOwner, Member {
       this.revoked();
       return;
     }
+    this.messageBytes = message.byteLength;
     const verdict = this.hub.tryTake(key, nowMs);
     if (verdict === ADMITTED) this.hub.dispatch(this, message, isBinary);
     else if (verdict === SPENT) this.hub.refuse(this, key, message, isBinary);
     else this.receiveLater(key, message.slice(), isBinary);
+    if (this.keptBytes > MESSAGE_BYTES_LET_BE) this.lookAtKept();
   }
 
   /** Its token may come within milliseconds. */
@@ -217,11 +234,21 @@ export class LiveConnection implements Connection, SocketOwner, Member {
     this.hub.waitTake(this, key, (admitted) => {
       if (this.isOpen) {
         if (this.group === undefined || this.group.key(this.hub.now()) === undefined) this.revoked();
-        else if (admitted) this.hub.dispatch(this, message, isBinary);
-        else this.hub.refuse(this, key, message, isBinary);
+        else if (admitted) {
+          this.messageBytes = message.byteLength;
+          this.hub.dispatch(this, message, isBinary);
+        } else this.hub.refuse(this, key, message, isBinary);
       }
       settle();
     });
+  }
+
+  /** Messages that wait for their turn, or for a revision, are in memory, and in JSON they are larger there. */
+  private lookAtKept(): void {
+    if (this.keptBytes > limits.socketKeptBytesMax)
+      this.close(CLOSE.tryAgainLater, `over ${limits.socketKeptBytesMax} bytes of requests are in flight`);
+    else if (this.hub.keptBytes > limits.socketsKeptBytesMax)
+      this.close(CLOSE.tryAgainLater, 'too many bytes of requests are in flight on this server');
   }
 
   /** Whoever does not read is not kept for: what it has not taken has an end. */
@@ -246,6 +273,8 @@ export class LiveConnection implements Connection, SocketOwner, Member {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.early = undefined;
+    this.hub.countKept(-this.keptBytes);
+    this.keptBytes = 0;
     this.hub.parted(this, this.group, wasOpen);
   }
 }

@@ -7,6 +7,7 @@ import type { Turns } from '../batch/turns.ts';
 import type { SnapshotHolder } from '../serving.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
 import type { Connection, ConnectionPart } from './connection.ts';
+import { requireScope } from './followed.ts';
 import type { ClientMessage } from './messages.ts';
 import { createStats, type WorkerCounts } from './stats.ts';
 import { createSubscriptions, type Subscription } from './subscriptions.ts';
@@ -45,7 +46,7 @@ export function createPushes(deps: {
         ? revisionText(id, transition, revision)
         : yield* subscriptions.changeText(id, follower, transition, revision);
     },
-    refuse: (key, { kind }) => (kind === 'watch' ? refuseWatch(key) : undefined),
+    refuse: (key, { kind }) => (kind === 'watch' ? refuseWatch(key) : requireScope(key, 'evaluate')),
     ended: (connection, follower) => {
       if (follower.kind === 'subscription') subscriptions.ended(connection, follower);
     },

@@ -98,7 +98,7 @@ function readTyped(
   if (type === 'subscribe') {
     const context = readContext(fields, '', byteCount);
     if (typeof context === 'string') return problem(id, context);
-    return { type, id, environment, context, flagIds: eachOnce(flagIds) };
+    return { type, id, environment, context, flagIds };
   }
   const minRevision = own(fields, 'min_revision');
   const wrongRevision = checkRevisions(minRevision, own(fields, 'at_revision'));
@@ -119,11 +119,11 @@ function readAsking(
   if (type === 'evaluate') {
     const context = readContext(fields, '', byteCount);
     if (typeof context === 'string') return problem(id, context);
-    return { type, id, context, flagIds: eachOnce(flagIds), environment, minRevision };
+    return { type, id, context, flagIds, environment, minRevision };
   }
   const contexts = readContexts(own(fields, 'contexts'), byteCount);
   if (typeof contexts === 'string') return problem(id, contexts);
-  return { type, id, contexts, flagIds: eachOnce(flagIds), environment, minRevision };
+  return { type, id, contexts, flagIds, environment, minRevision };
 }
 
 function readAuth(fields: Fields): ClientMessage | MessageProblem {
@@ -177,13 +177,6 @@ function checkFlags(flags: unknown): string | undefined {
       return `flags[${i}]: must be at most ${limits.unknownFlagCharsMax} characters`;
   }
   return undefined;
-}
-
-/** Lists in which one is named twice are few, and are seen by their set. */
-function eachOnce(flagIds: readonly string[] | undefined): readonly string[] | undefined {
-  if (flagIds === undefined || flagIds.length < 2) return flagIds;
-  const once = new Set(flagIds);
-  return once.size === flagIds.length ? flagIds : Array.from(once);
 }
 
 function checkRevisions(min: unknown, at: unknown): string | undefined {

@@ -29,6 +29,7 @@ export interface Stats {
 
 const PERIOD_MS = 1000;
 const LOOP_DELAY_RESOLUTION_MS = 10;
+const NOTHING_YET = { atMs: 0, counts: { requests: 0, messages: 0, evaluations: 0, sockets: 0 } };
 
 export function createStats(deps: {
   readonly holder: Pick<SnapshotHolder, 'current' | 'staleSeconds'>;
@@ -42,7 +43,7 @@ export function createStats(deps: {
   const asked = new Map<Connection, Set<number>>();
   let timer: NodeJS.Timeout | undefined;
   let loopDelay: IntervalHistogram | undefined;
-  let last = { atMs: 0, counts: counts() };
+  let last = NOTHING_YET;
 
   function run(): void {
     if (timer !== undefined) return;

@@ -89,7 +89,9 @@ export function createSweep<F extends Follower>(deps: {
     for (const lane of queue) {
       if (isClosed) break;
       queue.delete(lane);
-      if (work(lane, endsAtMs)) queue.add(lane);
+      lane.connection.together(() => {
+        if (work(lane, endsAtMs)) queue.add(lane);
+      });
       if (clock() >= endsAtMs) break;
     }
     if (!isClosed && (isMarked || queue.size > 0)) return false;

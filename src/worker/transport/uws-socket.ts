@@ -93,6 +93,11 @@ export class UwsSocket implements Socket {
     if (this.ending === undefined) this.ws?.send(message as string, isBinary, false);
   }
 
+  together(work: () => void): void {
+    if (this.ws === undefined) work();
+    else this.ws.cork(work);
+  }
+
   unsentBytes(): number {
     return this.ws?.getBufferedAmount() ?? 0;
   }

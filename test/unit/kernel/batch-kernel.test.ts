@@ -11,13 +11,6 @@ import { expected, given, scanned, someFlags, someUsers } from './support.ts';
 
 const kernels = [createJsKernel(), createBatchKernel().kernel];
 
-test('the kernel in WebAssembly is loaded, and agrees with the reference', (t) => {
-  const { kernel, warning } = createBatchKernel();
-  t.equal(warning, undefined);
-  t.equal(kernel.name, 'wasm');
-  t.end();
-});
-
 for (const kernel of kernels) {
   test(`${kernel.name}: cells of any flags and users are what core answers`, (t) => {
     fc.assert(

@@ -1,8 +1,6 @@
 // Prepared handles and binary frames, one case at a time, with connections in memory.
-import { type Test, test } from 'tap';
-import type { CompiledFlag } from '../../../../src/core/compiled.ts';
+import { test } from 'tap';
 import { limits } from '../../../../src/limits.ts';
-import type { ServingKey } from '../../../../src/worker/serving.ts';
 import {
   type BinaryRequest,
   type BinaryUser,
@@ -10,70 +8,20 @@ import {
   encodeRequest,
   type Prepared,
 } from '../../../support/binary-client.ts';
-import { type ErrorMessage, type FakeConnection, type HandlesBench, startHandles } from '../../../support/handles.ts';
+import {
+  ask,
+  color,
+  half,
+  key,
+  lastError,
+  lastRows,
+  off,
+  on,
+  poland,
+  prepare,
+  serve,
+} from '../../../support/handle-steps.ts';
 import { makeFlag, makeKey, makeSnapshot } from '../../../support/serving.ts';
-
-const key = makeKey({ raw: 'evaluate-key-of-32-characters-00', scope: 'evaluate' });
-const on = makeFlag({ flag_id: 'on', enabled: true, rollout_percentage: 100 });
-const off = makeFlag({ flag_id: 'off', enabled: false });
-const half = makeFlag({ flag_id: 'half', enabled: true, rollout_percentage: 50 });
-const poland = makeFlag({
-  flag_id: 'poland',
-  enabled: true,
-  rollout_percentage: 0,
-  rules: [
-    {
-      rule_id: 'pl',
-      when: { all: [{ attribute: 'country', op: 'equals', values: ['PL'] }] },
-      serve: { variant: 'on' },
-    },
-  ],
-});
-
-function color(names: readonly string[], fields: Readonly<Record<string, unknown>> = {}, environment = 'prod') {
-  const variants = Object.fromEntries(names.map((name) => [name, `#${name}`]));
-  return makeFlag(
-    { flag_id: 'color', enabled: true, type: 'string', variants, off_variant: names.at(-1), ...fields },
-    environment,
-  );
-}
-
-function serve(flags: readonly CompiledFlag[], keys: readonly ServingKey[] = [key], revision = 10) {
-  const bench = startHandles(makeSnapshot(revision, flags, keys));
-  const client = bench.connect(keys[0] as ServingKey);
-  return { bench, client };
-}
-
-function prepare(
-  bench: HandlesBench,
-  client: FakeConnection,
-  flagIds?: readonly string[],
-  asked: { readonly id?: number; readonly environment?: string; readonly minRevision?: number } = {},
-): void {
-  const { id = 5, environment, minRevision } = asked;
-  bench.handles.prepare(client, { type: 'prepare', id, environment, minRevision, flagIds });
-}
-
-function ask(
-  bench: HandlesBench,
-  client: FakeConnection,
-  users: readonly (string | BinaryUser)[],
-  request: Partial<BinaryRequest> = {},
-): boolean {
-  const named = users.map((user) => (typeof user === 'string' ? { userId: user } : user));
-  return bench.handles.frame(client, encodeRequest({ op: 1, options: 0, handle: 1, id: 77, ...request, users: named }));
-}
-
-const lastError = (client: FakeConnection): ErrorMessage => client.received.at(-1) as ErrorMessage;
-
-function lastRows(t: Test, client: FakeConnection): number[][] {
-  const reply = client.received.at(-1);
-  t.ok(reply instanceof Uint8Array, JSON.stringify(reply));
-  const { userCount, flagCount, cell } = decodeReply(reply as Uint8Array);
-  return Array.from({ length: userCount }, (_, user) =>
-    Array.from({ length: flagCount }, (_, flag) => cell(user, flag)),
-  );
-}
 
 test('prepare tells the variants in the order of the list, and frames are answered by it, byte by byte', (t) => {
   const { bench, client } = serve([on, off, color(['red', 'blue', 'green'])]);
@@ -346,147 +294,6 @@ test('min_revision waits for its revision, and not for one that is far ahead', a
   t.end();
 });
 
-test('a new prepared goes before the reply that is read with it, and one alone without a request', async (t) => {
-  const { bench, client } = serve([color(['red', 'blue']), on]);
-  prepare(bench, client, ['color', 'on']);
-  bench.swap(makeSnapshot(11, [color(['blue', 'red']), on], [key]));
-  ask(bench, client, ['a']);
-  t.match(client.received[1], {
-    type: 'prepared',
-    id: 5,
-    handle: 1,
-    revision: 11,
-    flags: [{ flag_id: 'color', variants: ['blue', 'red'] }, { flag_id: 'on' }],
-  });
-  t.equal(decodeReply(client.received[2] as Uint8Array).revision, 11);
-  await bench.settle();
-  t.equal(client.received.length, 3, 'the sweep finds nothing new');
-  bench.swap(makeSnapshot(12, [color(['blue', 'red', 'green']), on], [key]));
-  await bench.settle();
-  t.match(client.received[3], { type: 'prepared', revision: 12 });
-  bench.swap(makeSnapshot(13, [on], [key]));
-  await bench.settle();
-  t.match(client.received[4], { revision: 13, flags: [{ variants: [] }, { variants: ['off', 'on'] }] });
-  t.end();
-});
-
-test('a change that leaves the variants as they are is not told', async (t) => {
-  const { bench, client } = serve([color(['red', 'blue']), on]);
-  prepare(bench, client);
-  const other = color(['red', 'blue'], { rollout: [{ variant: 'red', percentage: 100 }], description: 'new' });
-  bench.swap(makeSnapshot(11, [other, on, half], [key]));
-  await bench.settle();
-  t.equal(client.received.length, 1);
-  ask(bench, client, ['a']);
-  t.same(lastRows(t, client), [[0, 1]]);
-  t.end();
-});
-
-test('a slow reader is told of the latest once it reads, and of nothing between', async (t) => {
-  const { bench, client } = serve([color(['a', 'b'])]);
-  prepare(bench, client);
-  client.unsent = 1;
-  for (const [i, names] of [
-    ['b', 'a'],
-    ['c', 'a'],
-    ['d', 'a'],
-  ].entries()) {
-    bench.swap(makeSnapshot(11 + i, [color(names)], [key]));
-    await bench.settle();
-  }
-  t.equal(client.received.length, 1);
-  client.unsent = 0;
-  bench.handles.drained(client);
-  t.match(client.received.slice(1), [{ revision: 13, flags: [{ variants: ['d', 'a'] }] }]);
-  bench.handles.drained(client);
-  t.equal(client.received.length, 2);
-  t.end();
-});
-
-test('a reply that was begun before a change keeps its older revision', async (t) => {
-  const { bench, client } = serve([color(['red', 'blue'], { off_variant: 'red' })]);
-  prepare(bench, client);
-  bench.busy();
-  const bytes = encodeRequest({ op: 1, options: 0, handle: 1, id: 1, users: [{ userId: 'a' }] });
-  bench.handles.frame(client, bytes);
-  bytes.fill(0);
-  t.equal(client.received.length, 1, 'it waits for its turn');
-  bench.swap(makeSnapshot(11, [color(['blue', 'red'], { off_variant: 'red' })], [key]));
-  ask(bench, client, ['a'], { id: 2 });
-  await bench.settle();
-  const replies = client.received.slice(2).map((message) => decodeReply(message as Uint8Array));
-  t.match(client.received[1], { type: 'prepared', revision: 11 });
-  t.same(
-    replies.map((reply) => [reply.id, reply.revision, reply.cell(0, 0)]),
-    [
-      [1, 10, 0],
-      [2, 11, 1],
-    ],
-  );
-  t.equal(client.inFlight, 0);
-  t.end();
-});
-
-test('a number is not given again while what was asked under it is unanswered', async (t) => {
-  const { bench, client } = serve([on, off]);
-  prepare(bench, client, ['on'], { id: 1 });
-  bench.busy();
-  ask(bench, client, ['a']);
-  bench.handles.release(client, { type: 'release', handle: 1 });
-  prepare(bench, client, ['off'], { id: 2 });
-  t.match(client.received.at(-1), { id: 2, handle: 2 });
-  await bench.settle();
-  t.same(lastRows(t, client), [[1]]);
-  prepare(bench, client, ['off'], { id: 3 });
-  t.match(client.received.at(-1), { id: 3, handle: 1 });
-  t.end();
-});
-
-test('a correction without a new revision leaves no reply that would be misread', async (t) => {
-  const { bench, client } = serve([color(['a', 'b'])]);
-  prepare(bench, client);
-  bench.busy();
-  ask(bench, client, ['u'], { id: 1 });
-  bench.swap(makeSnapshot(10, [color(['b', 'a'])], [key]));
-  ask(bench, client, ['u'], { id: 2 });
-  await bench.settle();
-  t.match(client.received[1], { type: 'prepared', revision: 10, flags: [{ variants: ['b', 'a'] }] });
-  t.match(client.received[2], { type: 'error', id: 1, code: 'NOT_READY' });
-  t.equal(decodeReply(client.received[3] as Uint8Array).id, 2);
-  t.end();
-});
-
-test('when the store goes back the socket is closed: its replies could not be told apart', async (t) => {
-  const { bench, client } = serve([on]);
-  prepare(bench, client);
-  bench.swap(makeSnapshot(3, [on], [key]));
-  await bench.settle();
-  t.match(client.closing, [1001, /earlier revision/]);
-  t.end();
-});
-
-test('what the key may see no more has no variants, and a key that may not at all is told so', async (t) => {
-  const flags = [makeFlag({ flag_id: 'web', enabled: true, rollout_percentage: 100, tags: ['web'] })];
-  const { bench, client } = serve(flags);
-  prepare(bench, client);
-  const tagged: ServingKey = { ...key, tags: new Set(['app']) };
-  bench.swap(makeSnapshot(11, flags, [tagged]));
-  ask(bench, client, ['a']);
-  t.match(client.received[1], { type: 'prepared', revision: 11, flags: [{ flag_id: 'web', variants: [] }] });
-  t.same(lastRows(t, client), [[255]]);
-  t.same(bench.unknown, [], 'it exists');
-  bench.swap(makeSnapshot(12, flags, [{ ...key, environments: new Set(['dev']) }]));
-  ask(bench, client, ['a']);
-  t.match(lastError(client), { id: 77, code: 'ENVIRONMENT_FORBIDDEN' });
-  bench.swap(makeSnapshot(13, flags, [key]));
-  await bench.settle();
-  t.match(client.received.at(-1), { type: 'prepared', revision: 13, flags: [{ variants: ['off', 'on'] }] });
-  bench.swap(makeSnapshot(14, flags, []));
-  ask(bench, client, ['a']);
-  t.match(lastError(client), { id: 77, code: 'UNAUTHORIZED' });
-  t.end();
-});
-
 test('frames that wait have a bound in bytes', (t) => {
   const { bench, client } = serve([on]);
   prepare(bench, client);
@@ -504,23 +311,5 @@ test('frames that wait have a bound in bytes', (t) => {
   t.ok(client.isOpen);
   ask(bench, client, users);
   t.match(client.closing, [1013, /waiting/]);
-  t.end();
-});
-
-test('clients that prepare the same flags share one plan, and let the old snapshot go', async (t) => {
-  const { bench } = serve([on, half]);
-  const clients = Array.from({ length: 50 }, () => bench.connect(key));
-  let finds = 0;
-  const { find } = bench.plans;
-  const counting = bench.plans as { find: typeof find };
-  counting.find = (...asked) => {
-    finds += 1;
-    return find(...asked);
-  };
-  for (const client of clients) prepare(bench, client, ['on', 'half']);
-  finds = 0;
-  bench.swap(makeSnapshot(11, [on, half, off], [key]));
-  await bench.settle();
-  t.equal(finds, 1, 'the list is looked up once for all');
   t.end();
 });

@@ -3,7 +3,7 @@ import { mock } from 'node:test';
 import { type Test, test } from 'tap';
 import { limits } from '../../../../src/limits.ts';
 import type { ServingKey } from '../../../../src/worker/serving.ts';
-import { type FakeConnection, type Pushing, startPushing } from '../../../support/pushes.ts';
+import { startPushing, subscribe } from '../../../support/pushes.ts';
 import { makeFlag, makeKey, makeSnapshot } from '../../../support/serving.ts';
 
 const key = makeKey({ raw: 'evaluate-key-of-32-characters-00', scope: 'evaluate' });
@@ -17,22 +17,6 @@ const on = (flagId: string, percentage = 100, fields: Body = {}, environment = '
 let revision = 1;
 const serve = (flags: Parameters<typeof makeSnapshot>[1], keys: readonly ServingKey[] = [key]) =>
   makeSnapshot((revision += 1), flags, keys);
-
-function subscribe(
-  pushing: Pushing,
-  connection: FakeConnection,
-  id: number,
-  parts: {
-    readonly userId?: string;
-    readonly flagIds?: readonly string[];
-    readonly environment?: string;
-    readonly attributes?: Record<string, never> | Record<string, unknown>;
-  } = {},
-): void {
-  const { userId = 'u1', flagIds, environment, attributes } = parts;
-  const context = { userId, attributes: attributes as never };
-  pushing.pushes.subscribe(connection, { type: 'subscribe', id, environment, context, flagIds });
-}
 
 const answer = (enabled: boolean, v = version) => ({
   enabled,
@@ -300,6 +284,16 @@ test('a subscription ends with an error when its environment goes, or goes out o
   pushing.swap(serve([on('a')]));
   await pushing.settle();
   t.same(connection.take(), []);
+});
+
+test('a subscription ends with an error when its key may evaluate no more', async (t) => {
+  const pushing = startPushing(serve([on('a', 0)]));
+  const connection = pushing.connect(key);
+  subscribe(pushing, connection, 1);
+  connection.take();
+  pushing.swap(serve([on('a')], [{ ...key, rank: 0 }]));
+  await pushing.settle();
+  t.match(connection.take(), [{ type: 'error', id: 1, code: 'SCOPE_REQUIRED' }]);
 });
 
 test('attributes decide later changes as they did the first result, whatever JSON makes of them', async (t) => {

@@ -67,7 +67,7 @@ test('who may only evaluate may neither watch nor ask for figures, from the mome
   const connection = pushing.connect(key);
   watch(pushing, connection, 1);
   stats(pushing, connection, 2);
-  pushing.swap(makeSnapshot(2, [], [{ ...key, rank: lowKey.rank }]));
+  pushing.swap(makeSnapshot(2, [], [{ ...key, rank: lowKey.rank }, lowKey]));
   await pushing.settle();
   mock.timers.tick(1000);
   mock.timers.tick(1000);
