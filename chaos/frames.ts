@@ -5,7 +5,7 @@
 //   npm run chaos:frames -- --mutations 10000 --seed 7
 //   npm run chaos:frames -- --seed 7 --only 4711        one of them again
 import { parseArgs } from 'node:util';
-import type { Single, TrialDeps } from '../test/support/mutations/judge.ts';
+import { rememberAnswers, type Single, type TrialDeps } from '../test/support/mutations/judge.ts';
 import { MUTATION_FLAGS } from '../test/support/mutations/mutation-flags.ts';
 import { runTrial, type TrialResult } from '../test/support/mutations/trial.ts';
 import { flagWith, type Service, startService } from '../test/support/service.ts';
@@ -71,7 +71,6 @@ function tell(number: number, { mutation, wrong, sent }: TrialResult, results: r
 /** Single evaluations over kept connections, each asked once. */
 async function depsOf(running: Service, key: string): Promise<TrialDeps> {
   for (let i = 0; i < AT_ONCE; i++) idle.push(await openConnection(running.port, key));
-  const known = new Map<string, Promise<Single>>();
   const ask = async (flagId: string, json: string): Promise<Single> => {
     let connection = idle.pop() as Connection;
     try {
@@ -87,12 +86,7 @@ async function depsOf(running: Service, key: string): Promise<TrialDeps> {
     port: running.port,
     key,
     flagIds: MUTATION_FLAGS.map(({ flag_id: id }) => id).sort(),
-    evaluate(flagId, json) {
-      const name = `${flagId} ${json}`;
-      const answer = known.get(name) ?? ask(flagId, json);
-      known.set(name, answer);
-      return answer;
-    },
+    evaluate: rememberAnswers(ask),
   };
 }
 

@@ -31,8 +31,8 @@ export async function workerMemory({ service, workerPid }: MeasuredService): Pro
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const socket = new WebSocket(url);
-  await once(socket, 'open');
   try {
+    await once(socket, 'open', { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
     // Twice: what the first collection finalises, the second frees.
     await call(socket, 'HeapProfiler.collectGarbage', {});
     await call(socket, 'HeapProfiler.collectGarbage', {});
@@ -47,8 +47,7 @@ export async function workerMemory({ service, workerPid }: MeasuredService): Pro
       residentBytes: residentBytes(workerPid),
     };
   } finally {
-    socket.close();
-    await once(socket, 'close');
+    socket.terminate();
   }
 }
 
