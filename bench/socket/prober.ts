@@ -1,6 +1,6 @@
 // The ordinary clients: sockets that ask for one user now and then, each when its last answer is there. In a process of
 // its own, so that whoever loads the worker does not delay the measuring. Its parent asks for what was measured.
-import { createFrameReader, OPCODE, textFrame, upgrade } from '../../test/support/raw-web-socket.ts';
+import { createFrameReader, OPCODE, pongTo, textFrame, upgrade } from '../../test/support/raw-web-socket.ts';
 import type { ProberOptions } from './probe.ts';
 
 const USERS = 1000;
@@ -55,7 +55,9 @@ async function probe(index: number): Promise<void> {
     else setTimeout(ask, waitMs, false);
   }
   const reader = createFrameReader(true, (opcode, payload) => {
-    if (opcode === OPCODE.ping) return;
+    if (opcode === OPCODE.ping) return void socket.write(pongTo(payload));
+    if (opcode === OPCODE.close)
+      throw new Error(`socket ${index} of the prober was closed: ${payload?.toString('utf8', 2)}`);
     if (!isWelcomed) {
       isWelcomed = true;
       return plan();

@@ -1,6 +1,6 @@
 // Sockets with very many subscriptions, each for another user, that count which of them were told.
 import type { Socket } from 'node:net';
-import { createFrameReader, OPCODE, textFrame, upgrade } from '../../test/support/raw-web-socket.ts';
+import { createFrameReader, OPCODE, pongTo, textFrame, upgrade } from '../../test/support/raw-web-socket.ts';
 
 /** Of a socket while it subscribes: what a client may have in flight at the least is 64. */
 const IN_FLIGHT = 32;
@@ -91,6 +91,8 @@ export async function openSubscribers(options: SubscribersOptions): Promise<Subs
     await new Promise<void>((resolve) => {
       let isWelcomed = false;
       const reader = createFrameReader(true, (opcode, payload) => {
+        if (opcode === OPCODE.close) wrong(`socket ${index} was closed: ${payload?.toString('utf8', 2)}`);
+        if (opcode === OPCODE.ping) socket.write(pongTo(payload));
         if (opcode !== OPCODE.text) return;
         if (!isWelcomed) {
           isWelcomed = true;

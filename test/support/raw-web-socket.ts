@@ -41,6 +41,11 @@ export function textFrame(message: string | object): Buffer {
   return clientFrame(OPCODE.text, Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)));
 }
 
+/** The answer to a ping, without which a server takes a silent client for gone. */
+export function pongTo(ping: Buffer | undefined): Buffer {
+  return clientFrame(OPCODE.pong, ping ?? Buffer.alloc(0));
+}
+
 export interface FrameReader {
   read(chunk: Buffer): void;
 }
@@ -198,7 +203,7 @@ export async function openRawWebSocket(options: Upgrade, leaveWelcome = false): 
     if (opcode === OPCODE.text) arrive({ kind: 'text', text: bytes.toString() });
     else if (opcode === OPCODE.binary) arrive({ kind: 'binary', bytes });
     else if (opcode === OPCODE.ping) {
-      if (!socket.destroyed) socket.write(clientFrame(OPCODE.pong, bytes));
+      if (!socket.destroyed) socket.write(pongTo(bytes));
       arrive({ kind: 'ping' });
     } else if (opcode === OPCODE.pong) arrive({ kind: 'pong' });
     else if (opcode === OPCODE.close) {
