@@ -93,6 +93,10 @@ function runJson(
       tooMuchWork: () => {
         outcome.tooMuch += 1;
       },
+      replyBytesMax: limits.batchReplyBytesMax,
+      tooLarge: () => {
+        throw new Error('too large');
+      },
       ...more,
     }),
   );
@@ -287,6 +291,8 @@ test('a batch stays with the snapshot that it began on, whatever is served meanw
         if (open === 0) t.end();
       },
       tooMuchWork: () => t.fail('too much work'),
+      replyBytesMax: limits.batchReplyBytesMax,
+      tooLarge: () => t.fail('too large'),
     });
     turns.run({}, job);
   }
