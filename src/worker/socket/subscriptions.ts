@@ -12,8 +12,8 @@ import { isRefusal } from '../http/refusal.ts';
 import type { Steps } from '../once-per-pair.ts';
 import type { SnapshotHolder } from '../serving.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
+import { findCurrent } from './asked-environment.ts';
 import type { Connection } from './connection.ts';
-import { findFollowed } from './followed.ts';
 import type { ClientMessage } from './messages.ts';
 import { type Charged, createSubscriptionAccounts } from './subscription-accounts.ts';
 import type { Follower, Sweep } from './sweep.ts';
@@ -123,7 +123,7 @@ export function createSubscriptions(deps: {
   return {
     subscribe(connection, message) {
       const { id, context, flagIds } = message;
-      const found = findFollowed(deps.holder.current, connection.key, message.environment);
+      const found = findCurrent(deps.holder.current, connection.key, message.environment);
       if (isRefusal(found)) return refuse(connection, id, found.code, found.detail);
       const { snapshot, environment } = found;
       const charged = accounts.charge(connection, context, flagIds);
