@@ -89,7 +89,7 @@ export function createHandles(deps: {
     const plan = deps.plans.find(environment, key, message.flagIds);
     let holdings = holdingsOf.get(connection);
     const problem = noRoom(holdings, plan.flagIds.length);
-    if (problem !== undefined) return connection.sendError(message.id, 'INVALID_REQUEST', problem);
+    if (problem !== undefined) return connection.sendError(message.id, 'TOO_MANY_HANDLES', problem);
     const list = lists.take(environment.environment, plan.flagIds);
     if (list === undefined) return connection.sendError(message.id, 'TOO_MANY_HANDLES', errors.TOO_MANY_HANDLES.title);
     const view = lists.view(list, snapshot, environment, key);
