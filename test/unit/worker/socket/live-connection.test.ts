@@ -64,7 +64,6 @@ function open(): Scene {
   };
   connection.opened({
     send: () => {},
-    together: (work) => work(),
     unsentBytes: () => scene.unsent,
     together: (work) => work(),
     end: (code) => void ended.push(code),
