@@ -46,6 +46,7 @@ function pathOf(pattern: string): string {
 function expected({ route, scope, binding, environment }: Case): string {
   if (route.scope !== undefined && SCOPES.indexOf(scope) < SCOPES.indexOf(route.scope)) return 'SCOPE_REQUIRED';
   if (route.operationId === 'ofrepStream') return 'UNAUTHORIZED';
+  if (route.operationId === 'openSocket') return 'UPGRADE_REQUIRED';
   if (route.scope === undefined || route.environment === 'none') return 'ok';
   const isBound = binding !== 'unbound';
   if (environment === 'none') return binding === 'several' ? 'ENVIRONMENT_REQUIRED' : 'ok';
