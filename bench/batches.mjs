@@ -117,6 +117,8 @@ function jsonOf(environment, count) {
         reply = bytes;
       },
       tooMuchWork: fail,
+      replyBytesMax: Number.MAX_SAFE_INTEGER,
+      tooLarge: fail,
     });
     turns.run(owner, job);
     endTurn();

@@ -52,7 +52,7 @@ export const errors = {
   UPGRADE_REQUIRED: { status: 426, title: 'This address speaks WebSocket: send an upgrade of version 13.' },
   TOO_MANY_HANDLES: {
     status: 503,
-    title: 'This worker has as many different lists of flags prepared as it allows; try again.',
+    title: 'There are as many handles, or different lists of flags in them, as this socket or worker allows.',
   },
   STORAGE_UNAVAILABLE: { status: 503, title: 'The store cannot be reached; nothing was written.' },
   OUTCOME_UNKNOWN: {

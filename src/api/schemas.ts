@@ -317,7 +317,8 @@ export const NewKey = Key.extend({ key: z.string().meta({ description: 'The key 
 export const KeyList = z.strictObject({ items: z.array(Key), next_cursor: z.string().nullable() });
 
 export const Health = z.looseObject({ status: z.string() }).meta({
-  description: 'With a read key also build, revision, epoch, tier, stale_seconds, transport and pid.',
+  description:
+    'With a read key also build, revision, epoch, tier, stale_seconds, primary_connected, transport, kernel (of batches: wasm or js) and pid.',
   examples: [{ status: 'ok' }],
 });
 export const Version = z.looseObject({ version: z.string() });

@@ -54,7 +54,13 @@ const HELP: Readonly<Record<string, string>> = {
   burgee_unknown_flag_evaluations_total:
     'Evaluations of flags that do not exist; GET /api/v1/reports/unknown names them.',
   burgee_worker_cpu_seconds_total: 'CPU time of workers.',
+  burgee_worker_event_loop_delay_seconds:
+    'Longest delay of the event loop of a worker since its last report, 250 ms before.',
+  burgee_worker_kernel_wasm:
+    '1 where batches are evaluated by the kernel in WebAssembly, 0 where by the slower one in JavaScript.',
   burgee_worker_resident_memory_bytes: 'Resident memory of a worker.',
+  burgee_worker_snapshot_revision: 'Revision of the snapshot a worker serves.',
+  burgee_worker_snapshot_stale_seconds: 'Seconds since a worker heard its snapshot confirmed.',
   burgee_worker_sockets: 'WebSockets open on a worker.',
 };
 const NAME = /^burgee_[a-z0-9_]{1,100}$/;

@@ -74,7 +74,7 @@ export async function runWorker(slot: number): Promise<void> {
     config,
     build: { version, build },
     hash: hashUser,
-    kernel: batchKernel(warn),
+    kernel: batchKernel(warn, tallies),
     accessLog: createAccessLog(logger, config.accessLog),
     ownMetrics: () => renderOwnMetrics(tallies, holder),
     socketAuthMs: limits.socketAuthMsMax,
@@ -134,9 +134,10 @@ function leasedLimiter(link: PrimaryLink, workers: number): Limiter {
   });
 }
 
-function batchKernel(warn: (fields: object, message: string) => void): BatchKernel {
+function batchKernel(warn: (fields: object, message: string) => void, tallies: Pick<Tallies, 'gauge'>): BatchKernel {
   const { kernel, warning } = createBatchKernel();
   if (warning !== undefined) warn({ kernel: kernel.name }, warning);
+  tallies.gauge('burgee_worker_kernel_wasm', kernel.name === 'wasm' ? 1 : 0);
   return kernel;
 }
 

@@ -304,6 +304,7 @@ test('the routes at the root tell a stranger only how it is', async (t) => {
     epoch: 'e1',
     tier: 'store',
     transport: 'uws',
+    kernel: 'wasm',
     build: 'abc',
     pid: process.pid,
   });

@@ -30,6 +30,9 @@ export interface JsonBatch {
   readonly done: (reply: Uint8Array, isOwn: boolean) => void;
   /** It makes more work than one request may (limits.requestConditionsMax): nothing was sent. */
   readonly tooMuchWork: () => void;
+  /** The reply may have no more; past it `tooLarge` is called, and no more of it is made. */
+  readonly replyBytesMax: number;
+  readonly tooLarge: () => void;
   /** Asked between slices; true: nobody waits any more, and the job ends without `done`. */
   readonly abandoned?: () => boolean;
 }
@@ -45,11 +48,8 @@ export interface BinaryBatch {
   readonly writeHead: (head: Uint8Array) => void;
   /** As for a JsonBatch. */
   readonly done: (reply: Uint8Array, isOwn: boolean) => void;
-  /**
-   * The message says what would be right, and names the user.
-   * @param isMalformed the lengths do not add up to the frame's; false: it can be read, and a value in it is wrong
-   */
-  readonly refused: (message: string, user: number, isMalformed: boolean) => void;
+  /** The message says what would be right, and names the user. */
+  readonly refused: (message: string) => void;
   readonly tooMuchWork: () => void;
   readonly abandoned?: () => boolean;
 }

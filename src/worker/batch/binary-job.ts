@@ -89,18 +89,17 @@ export class BinaryJob implements Job {
     const { kernel } = shared;
     this.hasBegun = true;
     if (users.length > kernel.users.length || userCount > kernel.usersMax) {
-      batch.refused(`users must be at most ${kernel.usersMax}, in ${kernel.users.length} bytes`, 0, false);
+      batch.refused(`users must be at most ${kernel.usersMax}, in ${kernel.users.length} bytes`);
       return false;
     }
     kernel.users.set(users);
     const bytes = kernel.scan(users.length, userCount, withAttributes);
     if (bytes < 0) {
-      const user = kernel.problemUser;
-      batch.refused(problemText(kernel.problem, user), user, kernel.problem === 'truncated');
+      batch.refused(problemText(kernel.problem, kernel.problemUser));
       return false;
     }
     if (bytes < users.length) {
-      batch.refused(`${users.length - bytes} bytes follow the last of ${userCount} users`, userCount, true);
+      batch.refused(`${users.length - bytes} bytes follow the last of ${userCount} users`);
       return false;
     }
     this.loadedFirst = 0;
@@ -202,7 +201,7 @@ export class BinaryJob implements Job {
     const attributes = users.subarray(attributesAt, attributesAt + users.readUInt32LE(end));
     const read = readAttributesJson(attributes, `users[${user}].attributes`);
     if (isRefusal(read)) {
-      batch.refused(read.detail, user, false);
+      batch.refused(read.detail);
       return false;
     }
     context.attributes = read.value;

@@ -66,6 +66,11 @@ export class JsonJob implements Job {
         batch.tooMuchWork();
         return true;
       }
+      // A UTF-16 unit is at least one byte.
+      if (this.reply.length + this.text.length > batch.replyBytesMax) {
+        batch.tooLarge();
+        return true;
+      }
       if (this.row < rowCount && (progress === 'over' || slice.isOver())) {
         if (this.reply === shared.reply) this.takeOwnReply();
         return false;
@@ -73,7 +78,8 @@ export class JsonJob implements Job {
     }
     this.text += batch.tail;
     this.flush();
-    batch.done(this.reply.whole(), this.reply !== shared.reply);
+    if (this.reply.length > batch.replyBytesMax) batch.tooLarge();
+    else batch.done(this.reply.whole(), this.reply !== shared.reply);
     return true;
   }
 
@@ -91,7 +97,7 @@ export class JsonJob implements Job {
     const { length } = this.reply;
     // The rows to come are taken to be as long as those that are there.
     const expected = this.row === 0 ? length * 2 : (length / this.row) * this.batch.contexts.length * 1.05;
-    this.reply = this.reply.copy(Math.ceil(expected) + SPARE_BYTES);
+    this.reply = this.reply.copy(Math.ceil(Math.min(expected, this.batch.replyBytesMax)) + SPARE_BYTES);
   }
 
   private goOn(): Progress {

@@ -54,6 +54,8 @@ export function createEvaluationHandlers(deps: {
         tail: ']}',
         done: (reply, isOwn) => resolve(jsonReply(200, isOwn ? reply : Buffer.from(reply))),
         tooMuchWork: () => resolve(tooMuchWork()),
+        replyBytesMax: limits.batchReplyBytesMax,
+        tooLarge: () => resolve(tooLarge()),
         abandoned: () => {
           if (!call.hasGone()) return false;
           // Nobody reads it; it ends what waits for the answer.
@@ -69,9 +71,12 @@ export function createEvaluationHandlers(deps: {
     const allowance = startAllowance();
     const explain = createExplainer(call.key, plan.environment, hash, allowance);
     const rows: string[] = [];
+    let charCount = 0;
     for (const context of contexts) {
       rows.push(explainRow(plan, context, explain, allowance));
       if (isSpent(allowance)) return tooMuchWork();
+      charCount += (rows[rows.length - 1] as string).length;
+      if (charCount > limits.batchReplyBytesMax) return tooLarge();
     }
     return jsonReply(200, `${head}${rows.join(',')}]}`);
   }
@@ -126,6 +131,13 @@ export function tooMuchWork(): Refusal {
   return invalid(
     'contexts',
     `make more work than ${limits.requestConditionsMax} simple conditions; split the batch, or send shorter texts and arrays`,
+  );
+}
+
+export function tooLarge(): Refusal {
+  return invalid(
+    'contexts',
+    `make a reply of more than ${limits.batchReplyBytesMax} bytes; split the batch, or name fewer flags`,
   );
 }
 

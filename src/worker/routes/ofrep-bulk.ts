@@ -39,13 +39,14 @@ export function createBulk({ batches, turns }: { readonly batches: Batches; read
           const done: JsonBatch['done'] = (reply, isOwn) =>
             resolve(jsonReply(200, isOwn ? reply : Uint8Array.from(reply), [['ETag', tag]]));
           const refuse = (): void => resolve(tooMuchWork());
+          const refuseSize = (): void => resolve(tooLarge());
           const isGone = (): boolean => {
             if (!call.hasGone()) return false;
             // Nobody reads it; it ends what waits for the answer.
             resolve(emptyReply(204));
             return true;
           };
-          const batch = batchOf(environment, call.key, context, tail, done, refuse, isGone);
+          const batch = batchOf(environment, call.key, context, tail, done, refuse, refuseSize, isGone);
           turns.run(call.request, batches.json(batch));
         });
       };
@@ -62,7 +63,8 @@ export function createBulk({ batches, turns }: { readonly batches: Batches; read
       if (unchanged === undefined) {
         const done: JsonBatch['done'] = (reply) => replies.json(call, reply, `\r\nETag: ${tag}`);
         const refuse = (): void => replies.other(call, tooMuchWork());
-        const batch = batchOf(environment, key, context, tail, done, refuse, () => replies.isGone(call));
+        const refuseSize = (): void => replies.other(call, tooLarge());
+        const batch = batchOf(environment, key, context, tail, done, refuse, refuseSize, () => replies.isGone(call));
         turns.run(request, batches.json(batch));
       } else replies.other(call, unchanged);
       return true;
@@ -77,6 +79,7 @@ function batchOf(
   tail: string,
   done: JsonBatch['done'],
   tooMuch: JsonBatch['tooMuchWork'],
+  tooLarge: JsonBatch['tooLarge'],
   abandoned: () => boolean,
 ): JsonBatch {
   return {
@@ -89,6 +92,8 @@ function batchOf(
     tail,
     done,
     tooMuchWork: tooMuch,
+    replyBytesMax: limits.batchReplyBytesMax,
+    tooLarge,
     abandoned,
   };
 }
@@ -96,4 +101,9 @@ function batchOf(
 function tooMuchWork(): Refusal {
   const told = `makes more work than ${limits.requestConditionsMax} simple conditions for all flags; send shorter texts and arrays`;
   return withOfrepCode(invalid('context', told), 'INVALID_CONTEXT');
+}
+
+function tooLarge(): Refusal {
+  const told = `All flags make a reply of more than ${limits.batchReplyBytesMax} bytes; ask for them one by one.`;
+  return withOfrepCode(invalid('', told), 'GENERAL');
 }

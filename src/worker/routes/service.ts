@@ -17,7 +17,7 @@ type ServiceHandlers = Pick<OpenHandlers, 'home' | 'livez' | 'readyz' | 'healthz
 
 /** `openapi`: the document's text. */
 export function createServiceHandlers(
-  deps: Pick<HttpDeps, 'holder' | 'link' | 'build' | 'ownMetrics'>,
+  deps: Pick<HttpDeps, 'holder' | 'link' | 'build' | 'kernel' | 'ownMetrics'>,
   state: ServiceState,
   openapi: string,
 ): ServiceHandlers {
@@ -55,6 +55,7 @@ export function createServiceHandlers(
           stale_seconds: holder.staleSeconds(),
           primary_connected: deps.link.connected,
           transport: state.transport,
+          kernel: deps.kernel.name,
           pid: process.pid,
         }),
       );

@@ -18,26 +18,24 @@ export interface Asked {
 /** Answers at once unless it has to wait for `minRevision`, which takes limits.minRevisionWaitMsMax at most. Never rejects. */
 export type FindAsked = (connection: Connection, asked: AskedState) => Asked | Refusal | Promise<Asked | Refusal>;
 
+/** What is served now, for a message that waits for no revision. */
+export function findCurrent(
+  snapshot: ServingSnapshot | undefined,
+  key: ServingKey,
+  named: string | undefined,
+): Asked | Refusal {
+  const resolved = resolveEnvironment(key, named);
+  return isRefusal(resolved) ? resolved : lookUp(snapshot, key, resolved.environment);
+}
+
 export function createFindAsked(holder: Pick<SnapshotHolder, 'current' | 'waitFor'>): FindAsked {
   let waiterCount = 0;
-
-  function lookUp(connection: Connection, name: string): Asked | Refusal {
-    const snapshot = holder.current;
-    if (snapshot === undefined) return refuse('NOT_READY');
-    const key = keyIn(snapshot, connection.key);
-    if (key === undefined) return refuse('UNAUTHORIZED');
-    // Once more: a wait may have been for the very revision that binds the key to others.
-    const refusal = checkBound(key, name);
-    if (refusal !== undefined) return refusal;
-    const environment = findEnvironment(snapshot, name);
-    return isRefusal(environment) ? environment : { snapshot, environment, key };
-  }
 
   async function wait(connection: Connection, name: string, revision: number): Promise<Asked | Refusal> {
     waiterCount += 1;
     const reached = await holder.waitFor(revision, limits.minRevisionWaitMsMax);
     waiterCount -= 1;
-    return reached ? lookUp(connection, name) : notReached(revision, holder.current);
+    return reached ? lookUp(holder.current, connection.key, name) : notReached(revision, holder.current);
   }
 
   return (connection, { environment: named, minRevision }) => {
@@ -45,13 +43,22 @@ export function createFindAsked(holder: Pick<SnapshotHolder, 'current' | 'waitFo
     if (isRefusal(resolved)) return resolved;
     const name = resolved.environment;
     const current = holder.current?.revision ?? 0;
-    if (minRevision === undefined || minRevision <= current) return lookUp(connection, name);
+    if (minRevision === undefined || minRevision <= current) return lookUp(holder.current, connection.key, name);
     // Told before the wait, which is not for whoever may not have the answer.
     const refusal = checkBound(connection.key, name) ?? checkAhead(minRevision, current);
     if (refusal !== undefined) return refusal;
     if (waiterCount >= limits.minRevisionWaitersMax) return notReached(minRevision, holder.current);
     return wait(connection, name, minRevision);
   };
+}
+
+/** @param key as it was when the message came: a wait may have been for the very revision that binds it to others */
+function lookUp(snapshot: ServingSnapshot | undefined, key: ServingKey, name: string): Asked | Refusal {
+  if (snapshot === undefined) return refuse('NOT_READY');
+  const current = keyIn(snapshot, key);
+  if (current === undefined) return refuse('UNAUTHORIZED');
+  const environment = checkBound(current, name) ?? findEnvironment(snapshot, name);
+  return isRefusal(environment) ? environment : { snapshot, environment, key: current };
 }
 
 /** The key as this snapshot has it; undefined: it is revoked, or its id is another key's now. */

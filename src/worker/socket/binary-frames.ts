@@ -29,7 +29,7 @@ export interface Frame {
 /** Never throws, whatever the bytes are. */
 export function readFrame(bytes: Uint8Array): Frame {
   const length = bytes.length;
-  const id = length < ID_END ? null : u32(bytes, 4);
+  const id = peekFrameId(bytes);
   if (length < REQUEST_HEAD_BYTES) return broken(id, `a frame begins with ${REQUEST_HEAD_BYTES} bytes, not ${length}`);
   const op = bytes[0] as number;
   const options = bytes[1] as number;
@@ -40,6 +40,11 @@ export function readFrame(bytes: Uint8Array): Frame {
   const malformed = withAttributes ? walkWithAttributes(bytes, userCount) : walk(bytes, userCount);
   if (malformed !== undefined) return broken(id, malformed);
   return { malformed, id, isPacked: options === OPTION_PACKED, withAttributes, handle: u16(bytes, 2), userCount };
+}
+
+/** Its id without a look at the rest, for what is refused before it is read; null: the frame is too short to have one. */
+export function peekFrameId(bytes: Uint8Array): number | null {
+  return bytes.length < ID_END ? null : u32(bytes, 4);
 }
 
 /** The users of a frame that is not malformed: a view. */

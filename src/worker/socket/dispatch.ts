@@ -1,12 +1,13 @@
 // Hot path.
 // Hands each message to the part of the protocol that it is for, and refuses what its key may not do.
-import { RANK } from '../../core/scopes.ts';
+import { peekFrameId } from './binary-frames.ts';
 import type { Connection, ConnectionPart } from './connection.ts';
 import type { Evaluations } from './evaluate.ts';
 import type { Handles } from './handles.ts';
 import type { ClientMessage } from './messages.ts';
 import type { Pushes } from './pushes.ts';
 import { peekId, readMessage } from './read-message.ts';
+import { requireScope } from './required-scope.ts';
 
 /** A connection whose malformed messages are counted. */
 export interface CountedConnection extends Connection {
@@ -97,16 +98,8 @@ export function createDispatch({ evaluations, handles, pushes }: DispatchParts):
 }
 
 function mayEvaluate(connection: Connection, id: number | null): boolean {
-  const { key } = connection;
-  if (key.rank >= RANK.evaluate) return true;
-  connection.sendError(id, 'SCOPE_REQUIRED', `This needs the scope evaluate; this key has ${key.scopes.join(', ')}.`);
+  const refused = requireScope(connection.key, 'evaluate');
+  if (refused === undefined) return true;
+  connection.sendError(id, refused.code, refused.detail);
   return false;
 }
-
-/** Where a binary frame has it; null for one that is too short. */
-function peekFrameId(frame: Uint8Array): number | null {
-  if (frame.byteLength < FRAME_ID_END) return null;
-  return new DataView(frame.buffer, frame.byteOffset).getUint32(FRAME_ID_END - 4, true);
-}
-
-const FRAME_ID_END = 8;

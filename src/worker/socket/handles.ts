@@ -66,8 +66,6 @@ interface Holdings {
   handleCount: number;
   /** Of all its handles. */
   flagCount: number;
-  /** Of frames that are kept because their turn has not come. */
-  keptBytes: number;
   /** It had not read what it was sent when the snapshot changed: it is told of the latest once it has. */
   isBehind: boolean;
 }
@@ -91,7 +89,7 @@ export function createHandles(deps: {
     const plan = deps.plans.find(environment, key, message.flagIds);
     let holdings = holdingsOf.get(connection);
     const problem = noRoom(holdings, plan.flagIds.length);
-    if (problem !== undefined) return connection.sendError(message.id, 'INVALID_REQUEST', problem);
+    if (problem !== undefined) return connection.sendError(message.id, 'TOO_MANY_HANDLES', problem);
     const list = lists.take(environment.environment, plan.flagIds);
     if (list === undefined) return connection.sendError(message.id, 'TOO_MANY_HANDLES', errors.TOO_MANY_HANDLES.title);
     const view = lists.view(list, snapshot, environment, key);
@@ -102,7 +100,7 @@ export function createHandles(deps: {
       return connection.sendError(message.id, 'INVALID_REQUEST', TOO_MANY_VARIANTS);
     }
     if (holdings === undefined) {
-      holdings = { slots: [], handleCount: 0, flagCount: 0, keptBytes: 0, isBehind: false };
+      holdings = { slots: [], handleCount: 0, flagCount: 0, isBehind: false };
       holdingsOf.set(connection, holdings);
     }
     const handle: Handle = {
@@ -173,11 +171,7 @@ export function createHandles(deps: {
     const settle = connection.begin();
     if (settle === undefined) return;
     handle.inFlightCount += 1;
-    let keptBytes = 0;
-    let isSettled = false;
     const end = (): void => {
-      isSettled = true;
-      holdings.keptBytes -= keptBytes;
       handle.inFlightCount -= 1;
       if (handle.isReleased && handle.inFlightCount === 0) holdings.slots[handle.number - 1] = undefined;
       settle();
@@ -208,11 +202,6 @@ export function createHandles(deps: {
         abandoned: () => !connection.isOpen,
       }),
     );
-    if (isSettled) return;
-    keptBytes = bytes.length;
-    holdings.keptBytes += keptBytes;
-    if (holdings.keptBytes > limits.socketKeptBytesMax)
-      connection.close(CLOSE.tryAgainLater, 'Too much is waiting for its turn; wait for replies.');
   }
 
   /** All handles of a connection, unless it still has to read. */

@@ -63,20 +63,24 @@ export function createKeyGroups(deps: {
 
   async function sweepAll(): Promise<void> {
     isSweeping = true;
-    const slices = createSlices();
-    while (isDirty) {
-      isDirty = false;
-      for (const group of groups.values()) {
-        if (group.key(deps.now()) === undefined) {
-          for (const member of group.members) {
-            member.revoked();
-            await slices.pause();
+    try {
+      const slices = createSlices();
+      while (isDirty) {
+        isDirty = false;
+        for (const group of groups.values()) {
+          if (group.key(deps.now()) === undefined) {
+            for (const member of group.members) {
+              member.revoked();
+              await slices.pause();
+            }
           }
+          await slices.pause();
         }
-        await slices.pause();
       }
+    } finally {
+      // Also after a failure: else no key would lose its connections ever again.
+      isSweeping = false;
     }
-    isSweeping = false;
   }
 
   return {

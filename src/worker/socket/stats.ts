@@ -3,7 +3,7 @@ import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { limits } from '../../limits.ts';
 import type { SnapshotHolder } from '../serving.ts';
 import type { Connection } from './connection.ts';
-import { requireScope } from './followed.ts';
+import { requireScope } from './required-scope.ts';
 
 /** What has happened since the worker started, and what there is now. */
 export interface WorkerCounts {

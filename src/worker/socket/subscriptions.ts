@@ -12,8 +12,8 @@ import { isRefusal } from '../http/refusal.ts';
 import type { Steps } from '../once-per-pair.ts';
 import type { SnapshotHolder } from '../serving.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
+import { findCurrent } from './asked-environment.ts';
 import type { Connection } from './connection.ts';
-import { findFollowed } from './followed.ts';
 import type { ClientMessage } from './messages.ts';
 import { type Charged, createSubscriptionAccounts } from './subscription-accounts.ts';
 import type { Follower, Sweep } from './sweep.ts';
@@ -104,6 +104,12 @@ export function createSubscriptions(deps: {
         abandon(connection, id);
         connection.sendError(id, 'INVALID_REQUEST', TOO_MUCH_WORK);
       },
+      replyBytesMax: limits.socketUnsentBytesMax,
+      tooLarge() {
+        if (isAbandoned()) return;
+        abandon(connection, id);
+        connection.sendError(id, 'INVALID_REQUEST', TOO_LARGE);
+      },
       abandoned: isAbandoned,
     });
     deps.turns.run(connection, job);
@@ -117,7 +123,7 @@ export function createSubscriptions(deps: {
   return {
     subscribe(connection, message) {
       const { id, context, flagIds } = message;
-      const found = findFollowed(deps.holder.current, connection.key, message.environment);
+      const found = findCurrent(deps.holder.current, connection.key, message.environment);
       if (isRefusal(found)) return refuse(connection, id, found.code, found.detail);
       const { snapshot, environment } = found;
       const charged = accounts.charge(connection, context, flagIds);
@@ -152,6 +158,7 @@ export function createSubscriptions(deps: {
 
 const TOO_MANY_BYTES = `The contexts and flags that a socket's subscriptions name may take ${limits.subscriptionBytesPerSocketMax} bytes, those of a worker ${limits.subscriptionBytesMax}.`;
 const TOO_MUCH_WORK = `This makes more work than ${limits.requestConditionsMax} simple conditions; name fewer flags, or send shorter texts and arrays.`;
+const TOO_LARGE = `The result would be over ${limits.socketUnsentBytesMax} bytes; name fewer flags.`;
 
 function* changeText(
   id: number,

@@ -67,7 +67,7 @@ export function createSweep<F extends Follower>(deps: {
   /** Those with something to do, in order of their turns. */
   const queue = new Set<Lane<F>>();
   const full = new Set<Lane<F>>();
-  const target = createTargets();
+  let target = createTargets();
   const owner = {};
   let count = 0;
   let swaps = 0;
@@ -154,7 +154,7 @@ export function createSweep<F extends Follower>(deps: {
     const snapshot = holder.current;
     return (
       snapshot === undefined ||
-      (follower.told === target(snapshot, connection.key, follower.told) &&
+      (follower.told === target(snapshot, connection.key, nameOf(follower)) &&
         deps.refuse(connection.key, follower) === undefined)
     );
   }
@@ -164,7 +164,7 @@ export function createSweep<F extends Follower>(deps: {
     const { connection, followers } = lane;
     while (connection.isOpen && followers.get(id) === follower && !isUpToDate(lane, follower)) {
       const snapshot = holder.current as ServingSnapshot;
-      const to = deps.refuse(connection.key, follower) ?? target(snapshot, connection.key, follower.told);
+      const to = deps.refuse(connection.key, follower) ?? target(snapshot, connection.key, nameOf(follower));
       if (isRefusal(to)) {
         remove(lane, id);
         connection.sendError(id, to.code, to.detail);
@@ -215,6 +215,8 @@ export function createSweep<F extends Follower>(deps: {
     lanes.delete(lane.connection);
     queue.delete(lane);
     leaveFull(lane);
+    // It holds a snapshot, and nobody asks it any more.
+    if (lanes.size === 0) target = createTargets();
   }
 
   holder.onSwap(() => {
@@ -267,22 +269,26 @@ export function createSweep<F extends Follower>(deps: {
   };
 }
 
-/** The state that whoever was told `told` is to be told now. Remembers the last answer: neighbours ask the same. */
-function createTargets(): (snapshot: ServingSnapshot, key: ServingKey, told: View) => View | Refusal {
+function nameOf({ told }: Follower): string {
+  return told.environment.environment;
+}
+
+/**
+ * The state of the environment `name` that is to be told now. Remembers the last answer, because neighbours ask the same,
+ * and by its name: the state that one of them was told before would be kept with it.
+ */
+function createTargets(): (snapshot: ServingSnapshot, key: ServingKey, name: string) => View | Refusal {
   let lastSnapshot: ServingSnapshot | undefined;
   let lastKey: ServingKey | undefined;
-  let lastTold: View | undefined;
+  let lastName: string | undefined;
   let last: View | Refusal | undefined;
-  return (snapshot, key, told) => {
-    if (last !== undefined && snapshot === lastSnapshot && key === lastKey && (told === lastTold || told === last)) {
-      return last;
-    }
-    const name = told.environment.environment;
+  return (snapshot, key, name) => {
+    if (last !== undefined && snapshot === lastSnapshot && key === lastKey && name === lastName) return last;
     const environment = checkBound(key, name) ?? findEnvironment(snapshot, name);
     last = isRefusal(environment) ? environment : viewOf(environment, key);
     lastSnapshot = snapshot;
     lastKey = key;
-    lastTold = told;
+    lastName = name;
     return last;
   };
 }

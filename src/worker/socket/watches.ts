@@ -2,9 +2,10 @@
 // since the last time.
 import { isRefusal, type Refusal } from '../http/refusal.ts';
 import type { ServingKey, SnapshotHolder } from '../serving.ts';
+import { findCurrent } from './asked-environment.ts';
 import type { Connection } from './connection.ts';
-import { findFollowed, requireScope } from './followed.ts';
 import type { ClientMessage } from './messages.ts';
+import { requireScope } from './required-scope.ts';
 import type { Follower, Sweep } from './sweep.ts';
 import { type Transition, viewOf } from './views.ts';
 
@@ -24,7 +25,7 @@ export function startWatch(
   },
 ): boolean {
   const refused = refuseWatch(connection.key);
-  const found = refused ?? findFollowed(deps.holder.current, connection.key, message.environment);
+  const found = refused ?? findCurrent(deps.holder.current, connection.key, message.environment);
   if (isRefusal(found)) {
     connection.sendError(message.id, found.code, found.detail);
     return false;

@@ -1,11 +1,16 @@
 // Metrics from the count in a worker to the text of the node.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type Test, test } from 'tap';
 import type { TallyReport } from '../../../src/ipc/messages.ts';
 import { LATENCY_BUCKETS } from '../../../src/observe/latency-buckets.ts';
 import { createNodeMetrics, type NodeGauges } from '../../../src/observe/metrics.ts';
+import { CLOSE } from '../../../src/worker/socket/connection.ts';
 import { createTallies } from '../../../src/worker/tallies.ts';
 
 const GAUGES: NodeGauges = { revision: 812, staleSeconds: 0, workers: 4, workerRestarts: 1, quarantinedFlags: 2 };
+const WORKER = fileURLToPath(new URL('../../../src/worker', import.meta.url));
 const ROUTES = ['GET /api/v1/flags/{flag_id}/evaluate', 'POST /api/v1/evaluate'];
 
 test('a request is counted once, in the bucket of its duration, by route and status class', async (t) => {
@@ -51,6 +56,27 @@ test('counters are summed over workers, gauges shown for each', async (t) => {
   t.equal(value(text, 'burgee_rate_limited_total'), 7);
   t.equal(value(text, 'burgee_worker_snapshot_revision{worker="a"}'), 811);
   t.equal(value(text, 'burgee_worker_snapshot_revision{worker="b"}'), 812);
+});
+
+test('whatever a worker reports has its own words', async (t) => {
+  const told: { counters: string[]; gauges: string[] } = { counters: [], gauges: [] };
+  const calls = /(count|gauge)\(\s*['`]burgee_[a-z0-9_$.{}]+/g;
+  for (const file of readdirSync(WORKER, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.ts'),
+  )) {
+    for (const [call] of readFileSync(join(WORKER, file), 'utf8').matchAll(calls)) {
+      const names = call.includes('${')
+        ? Object.values(CLOSE).map((code) => call.replace(/\$\{.*/, `${code}_total`))
+        : [call];
+      const name = (text: string): string => text.slice(text.indexOf('burgee_'));
+      told[call.startsWith('count') ? 'counters' : 'gauges'].push(...names.map(name));
+    }
+  }
+  t.ok(told.counters.length > 6 && told.gauges.length > 4, 'the calls were found');
+  const ones = (names: string[]): Record<string, number> => Object.fromEntries(names.map((name) => [name, 1]));
+  const text = await textOf({ a: report(ones(told.counters), ones(told.gauges)) });
+  t.match(text, 'burgee_worker_kernel_wasm{worker="a"} 1');
+  t.notMatch(text, /Reported by workers/);
 });
 
 test('reports that are repeated or lost change nothing', async (t) => {

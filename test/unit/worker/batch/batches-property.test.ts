@@ -4,6 +4,7 @@ import { test } from 'tap';
 import type { CompiledFlag, EvaluationContext, Outcome } from '../../../../src/core/compiled.ts';
 import { evaluate } from '../../../../src/core/evaluate.ts';
 import { hashUser } from '../../../../src/kernel/murmur3.ts';
+import { limits } from '../../../../src/limits.ts';
 import type { ReplyForm, SliceBounds } from '../../../../src/worker/batch/batches.ts';
 import { itemJson } from '../../../../src/worker/routes/ofrep-reply.ts';
 import type { ServingEnvironment } from '../../../../src/worker/serving.ts';
@@ -25,6 +26,8 @@ const OTHER_BATCH = {
   tail: '',
   done: () => {},
   tooMuchWork: () => {},
+  replyBytesMax: limits.batchReplyBytesMax,
+  tooLarge: () => {},
 } as const;
 
 /** Flags that a bucket alone decides, which random environments have too few of. */
@@ -167,6 +170,10 @@ function runJson(
         done,
         tooMuchWork: () => {
           throw new Error('too much work');
+        },
+        replyBytesMax: limits.batchReplyBytesMax,
+        tooLarge: () => {
+          throw new Error('too large');
         },
       }),
       disturb,

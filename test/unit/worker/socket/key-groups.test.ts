@@ -93,3 +93,21 @@ test('a key that expires loses them too', async (t) => {
   await done;
   t.equal(revoked(), 3);
 });
+
+test('a connection that fails does not save those behind it for good', async (t) => {
+  const { groups, serve, failures } = setUp(0);
+  const failure = new Error('it does not close');
+  const faulty: Member = {
+    revoked() {
+      groups.leave(group, faulty);
+      throw failure;
+    },
+  };
+  const group = groups.join(KEY, faulty);
+  const revoked = new Promise<void>((resolve) => groups.join(KEY, { revoked: resolve }));
+  serve(makeSnapshot(2, [], [OTHER]));
+  groups.sweep();
+  groups.sweep();
+  await revoked;
+  t.same(failures, [failure]);
+});

@@ -65,6 +65,7 @@ function open(): Scene {
   connection.opened({
     send: () => {},
     unsentBytes: () => scene.unsent,
+    together: (work) => work(),
     end: (code) => void ended.push(code),
     close: () => {},
   });

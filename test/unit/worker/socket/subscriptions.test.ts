@@ -239,11 +239,12 @@ test('a change while the first result is made comes behind it', async (t) => {
 
 test('an environment that the key may not see, that is not there, or that was not named', async (t) => {
   const bound = { ...key, environments: new Set(['prod', 'dev']) };
-  const pushing = startPushing(serve([on('a', 0)], [bound]));
+  const free = makeKey({ raw: 'another-key-of-32-characters-000', scope: 'evaluate' });
+  const pushing = startPushing(serve([on('a', 0)], [bound, free]));
   const connection = pushing.connect(bound);
   subscribe(pushing, connection, 1);
   subscribe(pushing, connection, 2, { environment: 'staging' });
-  const unbound = pushing.connect(key);
+  const unbound = pushing.connect(free);
   subscribe(pushing, unbound, 3, { environment: 'nowhere' });
   subscribe(pushing, unbound, 4);
   t.same(
