@@ -81,7 +81,7 @@ export function meaningOfText(text: string, environment: string): Meaning {
   if (known === undefined || Object.keys(fields).some((name) => !known.includes(name))) return invalid;
   if (fields['type'] === 'release') {
     const handle = fields['handle'];
-    return isU32(handle) && handle >= 1 && handle <= 65_535 ? { kind: 'silent' } : invalid;
+    return isU32(handle) && handle <= 65_535 ? { kind: 'silent' } : invalid;
   }
   if (id === undefined) return invalid;
   if (fields['environment'] !== undefined && fields['environment'] !== environment) return invalid;

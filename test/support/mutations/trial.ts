@@ -13,7 +13,8 @@ export interface TrialResult extends Verdict {
   readonly sent: string;
 }
 
-const SENTINEL_ID = 4_294_967_295;
+/** None of the ids that a mutation gives to a message. */
+const SENTINEL_ID = 4_294_967_293;
 const ANSWER_TIMEOUT_MS = 10_000;
 const SENT_SHOWN_BYTES = 300;
 const WIRE_SHARE = 0.2;
