@@ -16,6 +16,11 @@ export const sockets = {
     'On one worker whose first message, with the key, has not come yet: anybody can open one. Past it 503.',
   ),
   socketAuthMsMax: bound(5000, 'ms', 'For that first message to come: a slow phone takes one.'),
+  socketAuthBytesMax: bound(
+    4096,
+    'bytes',
+    'Of that first message: the longest key, each character written as six. Longer ones are not read, and close with 4401.',
+  ),
   socketMessageBytesMax: bound(
     MIB,
     'bytes',

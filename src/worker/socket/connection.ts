@@ -28,7 +28,7 @@ export interface Connection {
   unsentBytes(): number;
   /**
    * Counts a request in flight from here until `settle` is called, once. undefined: one too many, and the connection is
-   * being closed with 1013.
+   * being closed with 1013; or it is closed already.
    */
   begin(): (() => void) | undefined;
   close(code: number, reason: string): void;

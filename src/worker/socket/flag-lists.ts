@@ -1,9 +1,12 @@
 // The lists of flags that clients name, each kept once however many follow it.
+import { listName } from './list-name.ts';
 import type { FlagList } from './views.ts';
 
 export interface SharedList extends FlagList {
   /** What equal lists have in common. */
-  readonly text: string;
+  readonly name: string;
+  /** Of the names as JSON. */
+  readonly textBytes: number;
 }
 
 export interface FlagLists {
@@ -26,16 +29,18 @@ export function createFlagLists(): FlagLists {
       const set = new Set(flagIds);
       const ids = [...set];
       const text = JSON.stringify(ids);
-      let found = kept.get(text);
-      if (found === undefined) kept.set(text, (found = { list: { ids, set, text }, uses: 0 }));
+      const name = listName(text);
+      let found = kept.get(name);
+      if (found === undefined)
+        kept.set(name, (found = { list: { ids, set, name, textBytes: Buffer.byteLength(text) }, uses: 0 }));
       found.uses += 1;
       return found.list;
     },
-    release({ text }) {
-      const found = kept.get(text);
+    release({ name }) {
+      const found = kept.get(name);
       if (found === undefined) return;
       found.uses -= 1;
-      if (found.uses === 0) kept.delete(text);
+      if (found.uses === 0) kept.delete(name);
     },
     get count() {
       return kept.size;

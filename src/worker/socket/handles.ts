@@ -11,7 +11,7 @@ import { checkBound } from '../http/environment.ts';
 import { isRefusal, type Refusal, refuse } from '../http/refusal.ts';
 import { findEnvironment } from '../routes/lookup.ts';
 import type { ServingSnapshot, SnapshotHolder } from '../serving.ts';
-import { createSlices } from '../slices.ts';
+import { createSlices, type Slices } from '../slices.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
 import { type Asked, type FindAsked, keyIn } from './asked-environment.ts';
 import { type Frame, readFrame, usersOf, writeReplyHead } from './binary-frames.ts';
@@ -205,16 +205,17 @@ export function createHandles(deps: {
   }
 
   /** All handles of a connection, unless it still has to read. */
-  function followAll(connection: Connection, holdings: Holdings): void {
-    const snapshot = holder.current;
-    if (snapshot === undefined) return;
+  async function followAll(connection: Connection, holdings: Holdings, slices: Slices): Promise<void> {
     const { slots } = holdings;
     holdings.isBehind = connection.unsentBytes() > 0;
     for (let i = 0; i < slots.length && connection.isOpen; i++) {
       const handle = slots[i];
-      if (handle === undefined || handle.isReleased) continue;
+      if (holder.current === undefined || handle === undefined || handle.isReleased) continue;
       if (holdings.isBehind) handle.view = undefined;
-      else follow(connection, handle, snapshot);
+      else follow(connection, handle, holder.current);
+      // One may have ten thousand flags, and a connection dozens of them.
+      const pause = slices.pause();
+      if (pause !== undefined) await pause;
     }
   }
 
@@ -232,9 +233,7 @@ export function createHandles(deps: {
       isDirty = false;
       const slices = createSlices();
       for (const [connection, holdings] of holdingsOf) {
-        followAll(connection, holdings);
-        const pause = slices.pause();
-        if (pause !== undefined) await pause;
+        await followAll(connection, holdings, slices);
       }
     }
     isSweeping = false;
@@ -285,7 +284,7 @@ export function createHandles(deps: {
     },
     drained(connection) {
       const holdings = holdingsOf.get(connection);
-      if (holdings?.isBehind === true) followAll(connection, holdings);
+      if (holdings?.isBehind === true) void followAll(connection, holdings, createSlices());
     },
     closed(connection) {
       const holdings = holdingsOf.get(connection);

@@ -83,6 +83,13 @@ export class LiveConnection implements Connection, SocketOwner, Member {
     if (this.unsent === 0 && this.isOpen) this.hub.drained(this);
   }
 
+  /** Before the welcome it is sent pongs alone, and anybody may ask for those. */
+  pinged(): void {
+    if (this.isOpen) this.look();
+    else if (this.unsentBytes() > limits.socketPushPauseBytes)
+      this.close(CLOSE.tryAgainLater, 'too much was not read before the welcome');
+  }
+
   closed(): void {
     this.part();
     this.socket = undefined;
@@ -130,6 +137,8 @@ export class LiveConnection implements Connection, SocketOwner, Member {
   }
 
   begin(): (() => void) | undefined {
+    // Its own message may have closed it already: nobody would settle what is begun now.
+    if (this.state === 'closed') return undefined;
     if (this.inFlight >= limits.socketRequestsMax) {
       this.close(CLOSE.tryAgainLater, `over ${limits.socketRequestsMax} requests are in flight`);
       return undefined;
@@ -186,7 +195,9 @@ export class LiveConnection implements Connection, SocketOwner, Member {
   private authenticate(message: Uint8Array, isBinary: boolean): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const rawKey = isBinary ? undefined : readApiKey(message);
+    // Anybody may send it: what is far too large for a key is not even read.
+    const isRead = !isBinary && message.byteLength <= limits.socketAuthBytesMax;
+    const rawKey = isRead ? readApiKey(message) : undefined;
     if (rawKey === undefined) {
       this.close(CLOSE.unauthorized, 'the first message must be {"type":"auth","api_key":"..."}');
       return;

@@ -4,12 +4,13 @@ import type { CompiledFlag } from '../../core/compiled.ts';
 import { limits } from '../../limits.ts';
 import type { Plan, Plans } from '../batch/plans.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
+import { listName } from './list-name.ts';
 
 /** Flags of one environment that at least one handle was prepared for. */
 export interface FlagList {
   readonly environment: string;
   readonly flagIds: readonly string[];
-  /** The list as text, by which an equal one is found. */
+  /** By which an equal one is found. */
   readonly name: string;
   /** Roughly. */
   readonly bytes: number;
@@ -54,10 +55,11 @@ export function createPreparedLists(plans: Plans): PreparedLists {
 
   return {
     take(environment, flagIds) {
-      const name = `${environment} ${JSON.stringify(flagIds)}`;
+      const text = `${environment} ${JSON.stringify(flagIds)}`;
+      const name = listName(text);
       let list = lists.get(name);
       if (list === undefined) {
-        const bytes = name.length + flagIds.length * BYTES_PER_FLAG;
+        const bytes = text.length + flagIds.length * BYTES_PER_FLAG;
         if (listBytes + bytes > limits.preparedListsBytesMax) return undefined;
         listBytes += bytes;
         list = { environment, flagIds, name, bytes, handleCount: 0, variants: undefined };

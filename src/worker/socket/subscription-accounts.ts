@@ -101,7 +101,7 @@ function bytesOfContext({ userId, attributes }: Charged): number {
   return own + JSON.stringify(attributes).length * OBJECT_BYTES_PER_CHARACTER;
 }
 
-function bytesOfList({ text }: SharedList): number {
-  // The names are in the text and by themselves.
-  return LIST_BYTES + 2 * Buffer.byteLength(text);
+function bytesOfList({ textBytes }: SharedList): number {
+  // In an array and in a set.
+  return LIST_BYTES + 2 * textBytes;
 }

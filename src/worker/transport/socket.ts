@@ -23,6 +23,8 @@ export interface SocketOwner {
   message(message: Uint8Array, isBinary: boolean): void;
   /** The client took bytes: see `unsentBytes`. */
   drained(): void;
+  /** It pinged, and was answered: pongs that the client does not take are unsent bytes too. */
+  pinged(): void;
   /** Called last, once, whoever closed it. */
   closed(code: number): void;
 }

@@ -144,6 +144,7 @@ export class UwsSocket implements Socket {
 
   pinged(): void {
     if (this.unsentBytes() > limits.socketUnsentBytesMax) this.close();
+    else if (this.ending === undefined) this.guard(() => this.owner.pinged());
   }
 
   over(code: number): void {

@@ -2,6 +2,7 @@
 import { test } from 'tap';
 import { limits } from '../../../../src/limits.ts';
 import { ADMITTED } from '../../../../src/worker/limiter.ts';
+import type { ServingKey } from '../../../../src/worker/serving.ts';
 import type { Connection } from '../../../../src/worker/socket/connection.ts';
 import type { Hub } from '../../../../src/worker/socket/hub.ts';
 import type { KeyGroup } from '../../../../src/worker/socket/key-groups.ts';
@@ -24,14 +25,15 @@ interface Scene {
   gone(): void;
 }
 
-function open(): Scene {
+/** `own` null: its key has not come yet. */
+function open(own: ServingKey | null = key): Scene {
   const totals = { unsent: 0, kept: 0 };
   const ended: number[] = [];
   const parted: boolean[] = [];
   const group: KeyGroup = { members: new Set(), lastKey: key, key: () => key };
   const hub: Hub = {
     now: () => 0,
-    keyTimer: () => setTimeout(() => {}, 0),
+    keyTimer: () => setTimeout(() => {}, 0).unref(),
     join: () => group,
     admit: () => ({ group }),
     greet: (connection) => connection.welcome('{}'),
@@ -52,7 +54,7 @@ function open(): Scene {
     },
     countKept: (change) => void (totals.kept += change),
   };
-  const connection = new LiveConnection(hub, key, ADMITTED);
+  const connection = new LiveConnection(hub, own ?? undefined, ADMITTED);
   const scene: Scene = {
     connection,
     hub: totals,
@@ -122,6 +124,55 @@ test('what is asked for and not answered has an end, for one and for all', (t) =
   t.same(other.ended, []);
   other.connection.message(message, false);
   t.same(other.ended, [1013]);
+  t.end();
+});
+
+test('what its own message has closed begins nothing, and leaves nothing counted', (t) => {
+  const one = open();
+  one.handle = (connection) => {
+    // As a `prepared` of megabytes to a client that does not read.
+    one.unsent = limits.socketUnsentBytesMax + 1;
+    connection.sendText('x');
+    t.equal(connection.begin(), undefined);
+  };
+  one.connection.message(new Uint8Array(MIB), true);
+  t.same(one.ended, [1013]);
+  t.equal(one.hub.kept, 0);
+  t.end();
+});
+
+test('pongs that are not read are counted, and before the welcome few are let be', (t) => {
+  const one = open();
+  one.unsent = limits.socketUnsentBytesMax;
+  one.connection.pinged();
+  t.same(one.ended, []);
+  t.equal(one.hub.unsent, limits.socketUnsentBytesMax);
+  one.hub.unsent = limits.socketsUnsentBytesMax + 1;
+  one.connection.pinged();
+  t.same(one.ended, [1013]);
+
+  const unknown = open(null);
+  unknown.unsent = limits.socketPushPauseBytes;
+  unknown.connection.pinged();
+  t.same(unknown.ended, []);
+  unknown.unsent += 1;
+  unknown.connection.pinged();
+  t.same(unknown.ended, [1013]);
+  t.end();
+});
+
+test('a first message that is larger than any key is not read', (t) => {
+  for (const [bytes, code] of [
+    [limits.socketAuthBytesMax, undefined],
+    [limits.socketAuthBytesMax + 1, 4401],
+  ] as const) {
+    const unknown = open(null);
+    const message = `{"type":"auth","api_key":"${'k'.repeat(40)}"}`;
+    unknown.connection.message(Buffer.from(message.padEnd(bytes, ' ')), false);
+    t.same(unknown.ended, code === undefined ? [] : [code]);
+    t.equal(unknown.connection.isOpen, code === undefined);
+    unknown.gone();
+  }
   t.end();
 });
 
