@@ -37,6 +37,7 @@ export interface Subscriptions {
   abandon(connection: Connection, id: number): void;
   /** How many of a connection wait for their first result. */
   pendingOf(connection: Connection): number;
+  isPending(connection: Connection, id: number): boolean;
   /** One that was followed is over. */
   ended(connection: Connection, subscription: Subscription): void;
   /** Abandons all of a connection. */
@@ -143,6 +144,7 @@ export function createSubscriptions(deps: {
     },
     abandon,
     pendingOf: (connection) => pendings.get(connection)?.size ?? 0,
+    isPending: (connection, id) => pendings.get(connection)?.has(id) === true,
     ended: (connection, subscription) => accounts.release(connection, subscription),
     closed(connection) {
       for (const id of [...(pendings.get(connection)?.keys() ?? [])]) abandon(connection, id);
