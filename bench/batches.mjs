@@ -25,7 +25,7 @@ const cpuMs = () => {
   return (user + system) / 1000;
 };
 const plans = createPlans();
-const batches = createBatches({ kernel, hash: hashUser, plans, now });
+const batches = createBatches({ kernel, hash: hashUser, now });
 let endTurn = () => {};
 // A turn of the loop for each batch, as for a message that comes alone: in one long turn jobs would wait for the next.
 const turns = createTurns({
@@ -106,9 +106,7 @@ function jsonOf(environment, count) {
   const ours = (i) => {
     let reply;
     const job = batches.json({
-      environment,
-      key: KEY,
-      flagIds: undefined,
+      plan: plans.find(environment, KEY, undefined),
       contexts: inputs[i & 63],
       form: 'batch',
       head: HEAD,

@@ -115,8 +115,10 @@ const HOT_FILES = [
   'src/worker/batch/reply-buffer.ts',
   'src/worker/batch/slice.ts',
   'src/worker/batch/turns.ts',
+  'src/worker/http/json-scan.ts',
   'src/worker/http/query-scan.ts',
   'src/worker/http/short-post.ts',
+  'src/worker/http/user-id.ts',
   'src/worker/limiter.ts',
   'src/worker/routes/allowance.ts',
   'src/worker/routes/evaluate.ts',
@@ -125,12 +127,15 @@ const HOT_FILES = [
   'src/worker/routes/ofrep-tag.ts',
   'src/worker/routes/outcome-reply.ts',
   'src/worker/routes/short-batch.ts',
+  'src/worker/socket/asked-environment.ts',
   'src/worker/socket/binary-frames.ts',
   'src/worker/socket/dispatch.ts',
   'src/worker/socket/evaluate.ts',
   'src/worker/socket/live-connection.ts',
   'src/worker/socket/read-message.ts',
+  'src/worker/socket/required-scope.ts',
   'src/worker/tallies.ts',
+  'src/worker/transport/uws-socket.ts',
 ];
 const HOT_MARKER = '// Hot path.';
 

@@ -57,7 +57,7 @@ export function createHttp(deps: HttpDeps): Http {
   const now = (): number => performance.now();
   const turns = createTurns({ now });
   const plans = createPlans();
-  const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, plans, now });
+  const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, now });
   const batching = { unknownFlags: deps.unknownFlags, plans, batches, turns };
   const bulk = createBulk(batching);
   const keyed: KeyedHandlers = {

@@ -123,7 +123,6 @@ export function startHandles(snapshot: ServingSnapshot, isSliced = false): Handl
   const batches = createBatches({
     kernel,
     hash: hashUser,
-    plans,
     now: () => nowMs,
     ...(isSliced ? { bounds: { sliceMs: 0, chunkCells: 8, chunkBytes: 8 } } : {}),
   });

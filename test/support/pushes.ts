@@ -139,7 +139,8 @@ export function startPushing(
     unknown,
     pushes: createPushes({
       holder,
-      batches: createBatches({ kernel, hash: hashUser, plans: createPlans(), now: () => performance.now() }),
+      plans: createPlans(),
+      batches: createBatches({ kernel, hash: hashUser, now: () => performance.now() }),
       turns,
       hash: hashUser,
       unknownFlags: { count: (environment, flagId) => void unknown.push(`${environment}/${flagId}`) },

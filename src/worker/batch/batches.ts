@@ -2,22 +2,18 @@
 // the evaluator for the rest.
 import type { EvaluationContext, HashUser } from '../../core/compiled.ts';
 import type { BatchKernel } from '../../kernel/batch-kernel.ts';
-import type { ServingEnvironment, ServingKey } from '../serving.ts';
 import { BinaryJob } from './binary-job.ts';
 import { JsonJob } from './json-job.ts';
 import type { ReplyForm } from './panel.ts';
 import type { Plan } from './plan.ts';
-import type { Plans } from './plans.ts';
 import { ReplyBuffer } from './reply-buffer.ts';
 import type { Job } from './turns.ts';
 
 export type { ReplyForm } from './panel.ts';
 
 export interface JsonBatch {
-  readonly environment: ServingEnvironment;
-  readonly key: ServingKey;
-  /** undefined: all that the key may see. One named twice is told once. */
-  readonly flagIds: readonly string[] | undefined;
+  /** A flag that is in it twice is told once. */
+  readonly plan: Plan;
   readonly contexts: readonly EvaluationContext[];
   readonly form: ReplyForm;
   /** What stands before and behind the rows. Rows of 'batch' are objects, those of 'ofrep' arrays; commas between them. */
@@ -55,7 +51,7 @@ export interface BinaryBatch {
 }
 
 export interface Batches {
-  /** contexts x flags must be within limits.batchEvaluationsMax: the caller has checked it with `plans.find(...)`. */
+  /** contexts x flags must be within limits.batchEvaluationsMax. */
   json(batch: JsonBatch): Job;
   /** users x flags must be within limits.binaryEvaluationsMax, and users within limits.binaryUsersMax. */
   binary(batch: BinaryBatch): Job;
@@ -96,12 +92,11 @@ const SLICE_MS = 0.8;
 export function createBatches(deps: {
   readonly kernel: BatchKernel;
   readonly hash: HashUser;
-  readonly plans: Plans;
   /** Milliseconds, with fractions. */
   readonly now: () => number;
   readonly bounds?: SliceBounds;
 }): Batches {
-  const { kernel, hash, plans, now, bounds = {} } = deps;
+  const { kernel, hash, now, bounds = {} } = deps;
   const isJs = kernel.name === 'js';
   const shared: BatchShared = {
     kernel,
@@ -115,9 +110,8 @@ export function createBatches(deps: {
   let evaluationCount = 0;
   return {
     json(batch) {
-      const plan = plans.find(batch.environment, batch.key, batch.flagIds).distinct;
-      evaluationCount += plan.flagIds.length * batch.contexts.length;
-      return new JsonJob(shared, batch, plan);
+      evaluationCount += batch.plan.distinct.flagIds.length * batch.contexts.length;
+      return new JsonJob(shared, batch);
     },
     binary(batch) {
       evaluationCount += batch.plan.flagIds.length * batch.userCount;

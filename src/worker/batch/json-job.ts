@@ -43,10 +43,10 @@ export class JsonJob implements Job {
   /** Not bytes yet. */
   private text = '';
 
-  constructor(shared: BatchShared, batch: JsonBatch, plan: Plan) {
+  constructor(shared: BatchShared, batch: JsonBatch) {
     this.shared = shared;
     this.batch = batch;
-    this.plan = plan;
+    this.plan = batch.plan.distinct;
     this.slice = new Slice(shared.now, shared.sliceMs);
     this.reply = shared.reply;
     const isObject = batch.form === 'batch';

@@ -30,6 +30,7 @@ export class FlagPlan implements Plan {
   private madePanels: readonly Panel[] | undefined;
   private madeDistinct: FlagPlan | undefined;
   private contextCount = 0;
+  private isReleased = false;
 
   constructor(
     environment: ServingEnvironment,
@@ -44,12 +45,18 @@ export class FlagPlan implements Plan {
   }
 
   get panels(): readonly Panel[] {
-    this.madePanels ??= makePanels(this.flagIds, this.flags, this.budget);
+    if (this.madePanels === undefined) {
+      this.madePanels = makePanels(this.flagIds, this.flags, this.budget);
+      if (this.isReleased) releasePanels(this.madePanels);
+    }
     return this.madePanels;
   }
 
   get distinct(): FlagPlan {
-    this.madeDistinct ??= distinctOf(this, this.budget);
+    if (this.madeDistinct === undefined) {
+      this.madeDistinct = distinctOf(this, this.budget);
+      if (this.isReleased && this.madeDistinct !== this) this.madeDistinct.release();
+    }
     return this.madeDistinct;
   }
 
@@ -58,11 +65,16 @@ export class FlagPlan implements Plan {
     return this.contextCount >= CONTEXTS_WORTH_KERNEL;
   }
 
-  /** Nobody finds it any more; whoever still has it may use it on. */
+  /** Nobody finds it any more; whoever still has it may use it on, and what it makes then takes nothing of the budget. */
   release(): void {
-    for (const panel of this.panels) panel.release();
+    this.isReleased = true;
+    if (this.madePanels !== undefined) releasePanels(this.madePanels);
     if (this.madeDistinct !== undefined && this.madeDistinct !== this) this.madeDistinct.release();
   }
+}
+
+function releasePanels(panels: readonly Panel[]): void {
+  for (let i = 0; i < panels.length; i += 1) (panels[i] as Panel).release();
 }
 
 /** Cold: once a plan. */

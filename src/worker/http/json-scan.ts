@@ -1,3 +1,4 @@
+// Hot path.
 // Looks at the bytes of a JSON body without parsing it. All bytes that matter are ASCII, which no UTF-8 sequence
 // contains, so that bytes can be read one by one.
 import type { AttributesMember } from '../../api/routes.ts';

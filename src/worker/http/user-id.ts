@@ -1,3 +1,4 @@
+// Hot path.
 // Who asks, as an evaluation's query or body says it.
 import { kindOf } from '../../core/issues.ts';
 import type { Issue } from '../../core/model.ts';

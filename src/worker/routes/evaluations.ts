@@ -42,13 +42,11 @@ export function createEvaluationHandlers(deps: {
     };
   }
 
-  function answerBatch(call: Call, batch: Batch, environment: ServingEnvironment, head: string): Promise<Answer> {
+  function answerBatch(call: Call, { contexts }: Batch, plan: Plan, head: string): Promise<Answer> {
     return new Promise((resolve) => {
       const job = batches.json({
-        environment,
-        key: call.key,
-        flagIds: batch.flagIds,
-        contexts: batch.contexts,
+        plan,
+        contexts,
         form: 'batch',
         head,
         tail: ']}',
@@ -110,7 +108,7 @@ export function createEvaluationHandlers(deps: {
         }
         countUnknown(environment, batch, unknownFlags);
         const head = `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(Date.now())}","results":[`;
-        return explained ? explainBatch(call, batch, plan, head) : answerBatch(call, batch, environment, head);
+        return explained ? explainBatch(call, batch, plan, head) : answerBatch(call, batch, plan, head);
       };
     },
   };

@@ -3,6 +3,7 @@
 import type { EvaluationContext } from '../../core/compiled.ts';
 import { limits } from '../../limits.ts';
 import type { Batches, JsonBatch } from '../batch/batches.ts';
+import type { Plan, Plans } from '../batch/plans.ts';
 import type { Turns } from '../batch/turns.ts';
 import type { Answer, KeyedHandler } from '../http/call.ts';
 import { notModified } from '../http/conditions.ts';
@@ -10,7 +11,6 @@ import { withOfrepCode } from '../http/ofrep-failure.ts';
 import { invalid, isRefusal, type Refusal } from '../http/refusal.ts';
 import { emptyReply, jsonReply } from '../http/reply.ts';
 import type { ShortReplies, ShortResponder } from '../http/short-post.ts';
-import type { ServingEnvironment, ServingKey } from '../serving.ts';
 import { findEnvironment } from './lookup.ts';
 import { BULK_HEAD, createBulkFrames } from './ofrep-bulk-frame.ts';
 import { readOfrepContext } from './ofrep-context.ts';
@@ -21,7 +21,15 @@ export interface Bulk {
   responder(replies: ShortReplies): ShortResponder;
 }
 
-export function createBulk({ batches, turns }: { readonly batches: Batches; readonly turns: Turns }): Bulk {
+export function createBulk({
+  plans,
+  batches,
+  turns,
+}: {
+  readonly plans: Plans;
+  readonly batches: Batches;
+  readonly turns: Turns;
+}): Bulk {
   const frameOf = createBulkFrames();
 
   return {
@@ -46,7 +54,8 @@ export function createBulk({ batches, turns }: { readonly batches: Batches; read
             resolve(emptyReply(204));
             return true;
           };
-          const batch = batchOf(environment, call.key, context, tail, done, refuse, refuseSize, isGone);
+          const plan = plans.find(environment, call.key, undefined);
+          const batch = batchOf(plan, context, tail, done, refuse, refuseSize, isGone);
           turns.run(call.request, batches.json(batch));
         });
       };
@@ -64,7 +73,8 @@ export function createBulk({ batches, turns }: { readonly batches: Batches; read
         const done: JsonBatch['done'] = (reply) => replies.json(call, reply, `\r\nETag: ${tag}`);
         const refuse = (): void => replies.other(call, tooMuchWork());
         const refuseSize = (): void => replies.other(call, tooLarge());
-        const batch = batchOf(environment, key, context, tail, done, refuse, refuseSize, () => replies.isGone(call));
+        const plan = plans.find(environment, key, undefined);
+        const batch = batchOf(plan, context, tail, done, refuse, refuseSize, () => replies.isGone(call));
         turns.run(request, batches.json(batch));
       } else replies.other(call, unchanged);
       return true;
@@ -73,8 +83,7 @@ export function createBulk({ batches, turns }: { readonly batches: Batches; read
 }
 
 function batchOf(
-  environment: ServingEnvironment,
-  key: ServingKey,
+  plan: Plan,
   context: EvaluationContext,
   tail: string,
   done: JsonBatch['done'],
@@ -83,9 +92,7 @@ function batchOf(
   abandoned: () => boolean,
 ): JsonBatch {
   return {
-    environment,
-    key,
-    flagIds: undefined,
+    plan,
     contexts: [context],
     form: 'ofrep',
     head: BULK_HEAD,

@@ -31,9 +31,7 @@ export function createBatchResponder(
     if (plan.flags.length * contexts.length > limits.batchEvaluationsMax) return false;
     countUnknown(environment, asked, unknownFlags);
     const batch: JsonBatch = {
-      environment,
-      key,
-      flagIds,
+      plan,
       contexts,
       form: 'batch',
       head: `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(call.nowMs)}","results":[`,

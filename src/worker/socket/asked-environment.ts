@@ -1,3 +1,4 @@
+// Hot path.
 // Where the answer to a message comes from: the environment that it means, in a snapshot that is new enough for it.
 import { limits } from '../../limits.ts';
 import { checkBound, resolveEnvironment } from '../http/environment.ts';

@@ -80,10 +80,8 @@ export function createEvaluations(deps: {
       if (!environment.flags.has(flagId)) unknownFlags.count(environment.environment, flagId, contexts.length);
     }
     const job = batches.json({
-      environment,
-      key,
-      flagIds,
-      contexts: contexts as AskedContext[],
+      plan,
+      contexts,
       form: 'batch',
       head: `${form.open}${id},"revision":${snapshot.revision},"results":${form.before}`,
       tail: form.after,

@@ -3,6 +3,7 @@
 import type { HashUser } from '../../core/compiled.ts';
 import { limits } from '../../limits.ts';
 import type { Batches } from '../batch/batches.ts';
+import type { Plans } from '../batch/plans.ts';
 import type { Turns } from '../batch/turns.ts';
 import type { SnapshotHolder } from '../serving.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
@@ -29,6 +30,7 @@ export interface Pushes extends ConnectionPart {
 
 export function createPushes(deps: {
   readonly holder: Pick<SnapshotHolder, 'current' | 'onSwap' | 'staleSeconds'>;
+  readonly plans: Plans;
   readonly batches: Pick<Batches, 'json'>;
   readonly turns: Pick<Turns, 'run'>;
   readonly hash: HashUser;
@@ -57,7 +59,8 @@ export function createPushes(deps: {
   /** False: there is none, and the message was answered so. */
   function hasRoom(connection: Connection, id: number): boolean {
     const own = sweep.countOf(connection) + subscriptions.pendingOf(connection) + stats.countOf(connection);
-    const isReplacing = sweep.find(connection, id) !== undefined;
+    const isReplacing =
+      sweep.find(connection, id) !== undefined || subscriptions.isPending(connection, id) || stats.has(connection, id);
     if (isReplacing || (own < limits.subscriptionsPerSocketMax && sweep.count < limits.subscriptionsMax)) return true;
     connection.sendError(id, 'TOO_MANY_SUBSCRIPTIONS', TOO_MANY);
     return false;

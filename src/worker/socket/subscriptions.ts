@@ -7,12 +7,13 @@ import type { JsonObject } from '../../core/model.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import type { Batches } from '../batch/batches.ts';
+import type { Plan, Plans } from '../batch/plans.ts';
 import type { Turns } from '../batch/turns.ts';
 import { isRefusal } from '../http/refusal.ts';
 import type { Steps } from '../once-per-pair.ts';
 import type { SnapshotHolder } from '../serving.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
-import { findCurrent } from './asked-environment.ts';
+import { type Asked, findCurrent } from './asked-environment.ts';
 import type { Connection } from './connection.ts';
 import type { ClientMessage } from './messages.ts';
 import { type Charged, createSubscriptionAccounts } from './subscription-accounts.ts';
@@ -36,6 +37,7 @@ export interface Subscriptions {
   abandon(connection: Connection, id: number): void;
   /** How many of a connection wait for their first result. */
   pendingOf(connection: Connection): number;
+  isPending(connection: Connection, id: number): boolean;
   /** One that was followed is over. */
   ended(connection: Connection, subscription: Subscription): void;
   /** Abandons all of a connection. */
@@ -51,6 +53,7 @@ interface Pending {
 
 export function createSubscriptions(deps: {
   readonly holder: Pick<SnapshotHolder, 'current'>;
+  readonly plans: Plans;
   readonly batches: Pick<Batches, 'json'>;
   readonly turns: Pick<Turns, 'run'>;
   readonly hash: HashUser;
@@ -77,17 +80,17 @@ export function createSubscriptions(deps: {
   }
 
   /** Makes the first result of one that is pending, and then follows the state that it was made from. */
-  function answer(connection: Connection, message: SubscribeMessage, pending: Pending, told: View, revision: number) {
+  function answer(connection: Connection, message: SubscribeMessage, pending: Pending, asked: Asked, plan: Plan): void {
     const { id } = message;
+    const { snapshot, environment, key } = asked;
+    const told = viewOf(environment, key);
     const { charged, settle } = pending;
     const isAbandoned = (): boolean => pendings.get(connection)?.get(id) !== pending;
     const job = deps.batches.json({
-      environment: told.environment,
-      key: connection.key,
-      flagIds: charged.flags?.ids,
+      plan,
       contexts: [message.context],
       form: 'batch',
-      head: `{"type":"result","id":${id},"revision":${revision},"results":`,
+      head: `{"type":"result","id":${id},"revision":${snapshot.revision},"results":`,
       tail: '}',
       done(reply) {
         if (isAbandoned()) return;
@@ -125,7 +128,7 @@ export function createSubscriptions(deps: {
       const { id, context, flagIds } = message;
       const found = findCurrent(deps.holder.current, connection.key, message.environment);
       if (isRefusal(found)) return refuse(connection, id, found.code, found.detail);
-      const { snapshot, environment } = found;
+      const { environment, key } = found;
       const charged = accounts.charge(connection, context, flagIds);
       if (charged === undefined) return refuse(connection, id, 'TOO_MANY_SUBSCRIPTIONS', TOO_MANY_BYTES);
       const settle = connection.begin();
@@ -142,11 +145,12 @@ export function createSubscriptions(deps: {
       const own = pendings.get(connection);
       if (own === undefined) pendings.set(connection, new Map([[id, pending]]));
       else own.set(id, pending);
-      answer(connection, message, pending, viewOf(environment, connection.key), snapshot.revision);
+      answer(connection, message, pending, found, deps.plans.find(environment, key, charged.flags?.ids));
       return true;
     },
     abandon,
     pendingOf: (connection) => pendings.get(connection)?.size ?? 0,
+    isPending: (connection, id) => pendings.get(connection)?.has(id) === true,
     ended: (connection, subscription) => accounts.release(connection, subscription),
     closed(connection) {
       for (const id of [...(pendings.get(connection)?.keys() ?? [])]) abandon(connection, id);

@@ -1,3 +1,4 @@
+// Hot path.
 // A WebSocket on uWebSockets.js. What the build in the lockfile does, found by trying, and what follows from it here:
 //
 // * Any request with a Sec-WebSocket-Key of 24 characters is taken for an upgrade, whatever else it says: what RFC 6455

@@ -6,6 +6,7 @@ import { evaluate } from '../../../../src/core/evaluate.ts';
 import { hashUser } from '../../../../src/kernel/murmur3.ts';
 import { limits } from '../../../../src/limits.ts';
 import type { ReplyForm, SliceBounds } from '../../../../src/worker/batch/batches.ts';
+import { createPlans } from '../../../../src/worker/batch/plans.ts';
 import { itemJson } from '../../../../src/worker/routes/ofrep-reply.ts';
 import type { ServingEnvironment } from '../../../../src/worker/serving.ts';
 import { arbitraryContext } from '../../../support/arbitrary-conditions.ts';
@@ -17,9 +18,11 @@ const HEAD_BYTES = 24;
 
 /** What others ask for between two slices, with the same kernel and the same shared reply. */
 const OTHER_BATCH = {
-  environment: environmentOf([makeFlag({ flag_id: 'other', enabled: true, rollout_percentage: 50 })]),
-  key: EVERY_KEY,
-  flagIds: undefined,
+  plan: createPlans().find(
+    environmentOf([makeFlag({ flag_id: 'other', enabled: true, rollout_percentage: 50 })]),
+    EVERY_KEY,
+    undefined,
+  ),
   contexts: Array.from({ length: 20 }, (_, i) => ({ userId: `other-${i}`, attributes: undefined })),
   form: 'batch',
   head: 'x'.repeat(200),
@@ -150,7 +153,7 @@ function single(environment: ServingEnvironment, flag: CompiledFlag, context: Ev
 }
 
 function runJson(
-  { batches }: Engine,
+  { batches, plans }: Engine,
   environment: ServingEnvironment,
   flagIds: readonly string[] | undefined,
   contexts: readonly EvaluationContext[],
@@ -160,9 +163,7 @@ function runJson(
   const run = (done: (reply: Uint8Array) => void, disturb?: () => void): number =>
     runJob(
       batches.json({
-        environment,
-        key: EVERY_KEY,
-        flagIds,
+        plan: plans.find(environment, EVERY_KEY, flagIds),
         contexts,
         form,
         head: '{"rows":[',

@@ -6,7 +6,7 @@ import { hashUser } from '../../../../src/kernel/murmur3.ts';
 import { limits } from '../../../../src/limits.ts';
 import type { BinaryBatch, JsonBatch, SliceBounds } from '../../../../src/worker/batch/batches.ts';
 import { createTurns } from '../../../../src/worker/batch/turns.ts';
-import type { ServingEnvironment } from '../../../../src/worker/serving.ts';
+import type { ServingEnvironment, ServingKey } from '../../../../src/worker/serving.ts';
 import { makeFlag, makeKey } from '../../../support/serving.ts';
 import { type Engine, EVERY_KEY, environmentOf, KERNELS, openEngine, runJob } from './support.ts';
 
@@ -71,18 +71,22 @@ function user(bytes: string | Uint8Array, attributes?: string): Buffer {
   return Buffer.concat([length, own, attributesLength, Buffer.from(attributes)]);
 }
 
+/** Left out: all flags, for a key that may see them. */
+interface Asked {
+  readonly key?: ServingKey;
+  readonly flagIds?: readonly string[];
+}
+
 function runJson(
-  { batches }: Engine,
+  { batches, plans }: Engine,
   environment: ServingEnvironment,
   contexts: readonly EvaluationContext[],
-  more: Partial<JsonBatch> = {},
+  { key = EVERY_KEY, flagIds, ...more }: Partial<JsonBatch> & Asked = {},
 ): { readonly text: string | undefined; readonly slices: number; readonly tooMuch: number } {
   const outcome = { text: undefined as string | undefined, tooMuch: 0 };
   const slices = runJob(
     batches.json({
-      environment,
-      key: EVERY_KEY,
-      flagIds: undefined,
+      plan: plans.find(environment, key, flagIds),
       contexts,
       form: 'batch',
       head: '[',
@@ -274,9 +278,7 @@ test('a batch stays with the snapshot that it began on, whatever is served meanw
   let open = 4;
   for (const environment of [...environments, ...environments]) {
     const job = engine.batches.json({
-      environment,
-      key: EVERY_KEY,
-      flagIds: undefined,
+      plan: engine.plans.find(environment, EVERY_KEY, undefined),
       contexts,
       form: 'batch',
       head: '[',

@@ -8,6 +8,16 @@ import { EVERY_KEY, environmentOf } from './support.ts';
 const WEB = makeFlag({ flag_id: 'web', enabled: true, rollout_percentage: 50, tags: ['web', 'shop'] });
 const PLAIN = makeFlag({ flag_id: 'plain', enabled: true, rollout_percentage: 50 });
 const ENVIRONMENT = environmentOf([PLAIN, WEB]);
+// Its texts fill the budget with some hundred lists.
+const LARGE_VALUES = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`v${i}`, `${i}`.repeat(60_000)]));
+const LARGE = makeFlag({
+  flag_id: 'large',
+  enabled: true,
+  type: 'string',
+  variants: LARGE_VALUES,
+  off_variant: 'v0',
+  rollout: Object.keys(LARGE_VALUES).map((variant) => ({ variant, percentage: 12.5 })),
+});
 
 test('all flags, in order of flag_id, are one plan for every key without tags', (t) => {
   const plans = createPlans();
@@ -86,16 +96,7 @@ test('a client that sends another list each time does not fill memory, nor drive
 });
 
 test('texts are made while the budget of the environment lasts, and a list that goes gives back its own', (t) => {
-  const values = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`v${i}`, `${i}`.repeat(60_000)]));
-  const large = makeFlag({
-    flag_id: 'large',
-    enabled: true,
-    type: 'string',
-    variants: values,
-    off_variant: 'v0',
-    rollout: Object.keys(values).map((variant) => ({ variant, percentage: 12.5 })),
-  });
-  const environment = environmentOf([large]);
+  const environment = environmentOf([LARGE]);
   const plans = createPlans();
   const make = (i: number) => plans.find(environment, EVERY_KEY, ['large', `none-${i}`]).panels[0]?.fragments('batch');
   const eachBytes = make(0)?.image.length as number;
@@ -105,5 +106,19 @@ test('texts are made while the budget of the environment lasts, and a list that 
   t.equal(make(fitting), undefined);
   for (let i = 0; i < limits.plansMax; i += 1) plans.find(environment, EVERY_KEY, [`other-${i}`]);
   t.ok(make(-1) !== undefined);
+  t.end();
+});
+
+test('a list that is not kept takes nothing of the budget, whatever is made of it afterwards', (t) => {
+  const environment = environmentOf([LARGE]);
+  const plans = createPlans();
+  const tooLong = 'x'.repeat(1000);
+  const find = (...ids: string[]) => plans.find(environment, EVERY_KEY, ids);
+  const eachBytes = find('large').panels[0]?.fragments('batch')?.image.length as number;
+  for (let i = 0; i < 2 * (limits.planFragmentsBytesMax / eachBytes); i += 1) {
+    t.ok(find('large', 'large', tooLong).panels[0]?.fragments('batch') !== undefined);
+    t.ok(find('large', 'large', tooLong).distinct.panels[0]?.fragments('batch') !== undefined);
+  }
+  t.ok(find('large', 'kept').panels[0]?.fragments('batch') !== undefined);
   t.end();
 });

@@ -22,7 +22,7 @@ export interface Engine {
 /** @param bounds.sliceMs 0: a pause at every look at the clock */
 export function openEngine(kernel: BatchKernel, bounds: SliceBounds = {}, now = () => performance.now()): Engine {
   const plans = createPlans();
-  return { plans, batches: createBatches({ kernel, hash: hashUser, plans, now, bounds }) };
+  return { plans, batches: createBatches({ kernel, hash: hashUser, now, bounds }) };
 }
 
 /** Runs the job as `turns` does. Between two slices `disturb` uses what all jobs share. Returns the count of slices. */
