@@ -14,7 +14,7 @@ const ID_CHARS_MAX = 20;
 const LONG_ID_CHARS = 53;
 const FRAGMENTS_BYTES_MAX = 1_048_576;
 
-/** What differs first; undefined: nothing does. Takes some milliseconds. */
+/** What differs first; undefined: nothing does. Takes some tens of milliseconds the first time. */
 export function findDisagreement(kernel: BatchKernel): string | undefined {
   const users = someUsers();
   const flags = someFlags();

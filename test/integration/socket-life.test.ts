@@ -141,6 +141,15 @@ test('pages of other origins are refused, those listed and its own are let in', 
   }
 });
 
+test('a handshake is refused in the order of every route: key, rate limit, origin', async (t) => {
+  const serving = await start(t, ['https://app.example']);
+  const origin = 'https://evil.example';
+  t.match(await refusedSocket(serving.port, { 'x-api-key': 'wrong', origin }), { status: 401, body: /UNAUTHORIZED/ });
+  serving.verdict = SPENT;
+  t.match(await refusedSocket(serving.port, { 'x-api-key': LIMITED, origin }), { status: 429, body: /RATE_LIMITED/ });
+  t.match(await refusedSocket(serving.port, { origin }), { status: 403, body: /ORIGIN_FORBIDDEN/ });
+});
+
 test('a revoked key closes its sockets, idle ones too, and a refreshed one goes on', async (t) => {
   const serving = await start(t);
   const [one, other] = [await open(t, serving, { key: KEY }), await open(t, serving, { key: BOUND })];

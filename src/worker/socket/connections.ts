@@ -177,15 +177,17 @@ export function createSockets(deps: SocketsDeps): Sockets {
   };
 
   function admit(request: RawRequest, snapshot: ServingSnapshot | undefined): Admitted | Refused {
-    if (snapshot === undefined || isDraining) return refused(refuse('NOT_READY', undefined, RETRY));
-    if (!isOriginAllowed(request.headers.get('origin'), request.headers.get('host') ?? ''))
-      return refused(refuse('ORIGIN_FORBIDDEN'));
+    // Nobody's key can be known yet. From there on in the order of every other route.
+    if (snapshot === undefined) return refused(refuse('NOT_READY', undefined, RETRY));
     const rawKey = rawKeyOf(request.headers.get('x-api-key') ?? '', request.headers.get('authorization') ?? '');
     const key = rawKey === '' ? undefined : auth.find(rawKey, snapshot, now());
     if (key === undefined && rawKey !== '')
       return refused(refuse('UNAUTHORIZED', undefined, [['WWW-Authenticate', 'Bearer realm="burgee"']]));
     const verdict = key === undefined ? ADMITTED : limiter.tryTake(key, now());
     if (verdict === SPENT) return refused(refuse('RATE_LIMITED'), key);
+    if (!isOriginAllowed(request.headers.get('origin'), request.headers.get('host') ?? ''))
+      return refused(refuse('ORIGIN_FORBIDDEN'), key);
+    if (isDraining) return refused(refuse('NOT_READY', undefined, RETRY), key);
     const hasRoom = key === undefined ? withoutKey < limits.socketsUnauthenticatedMax : groups.hasRoom(key);
     if (!hasRoom || connections.size >= limits.socketsMax)
       return refused(refuse('TOO_MANY_SOCKETS', undefined, RETRY), key);
