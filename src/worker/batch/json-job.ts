@@ -18,6 +18,8 @@ import type { Job } from './turns.ts';
 const COMMA = 0x2c;
 /** Of strings before they are made bytes. */
 const TEXT_CHARS = 16_384;
+/** Of a cell whose value is short. Chunks of longer ones have fewer rows, for what takes long there is copying. */
+const CELL_BYTES = 128;
 /** Beyond what a reply is expected to have: its tail. */
 const SPARE_BYTES = 1024;
 
@@ -66,6 +68,7 @@ export class JsonJob implements Job {
         batch.tooMuchWork();
         return true;
       }
+      if (this.isTooLarge()) return true;
       if (this.row < rowCount && (progress === 'over' || slice.isOver())) {
         if (this.reply === shared.reply) this.takeOwnReply();
         return false;
@@ -73,7 +76,16 @@ export class JsonJob implements Job {
     }
     this.text += batch.tail;
     this.flush();
+    if (this.isTooLarge()) return true;
     batch.done(this.reply.whole(), this.reply !== shared.reply);
+    return true;
+  }
+
+  /** Asked for each chunk: what is over the limit is not made first. */
+  private isTooLarge(): boolean {
+    const { batch } = this;
+    if (this.reply.length + this.text.length <= batch.bytesMax) return false;
+    batch.tooLarge();
     return true;
   }
 
@@ -91,7 +103,7 @@ export class JsonJob implements Job {
     const { length } = this.reply;
     // The rows to come are taken to be as long as those that are there.
     const expected = this.row === 0 ? length * 2 : (length / this.row) * this.batch.contexts.length * 1.05;
-    this.reply = this.reply.copy(Math.ceil(expected) + SPARE_BYTES);
+    this.reply = this.reply.copy(Math.ceil(Math.min(expected, this.batch.bytesMax)) + SPARE_BYTES);
   }
 
   private goOn(): Progress {
@@ -99,7 +111,7 @@ export class JsonJob implements Job {
     const fragments = this.usesKernel ? panel.fragments(this.batch.form) : undefined;
     if (fragments === undefined) return this.goOnByStrings(panel);
     if (this.chunkRows === 0) {
-      this.chunkRows = this.plan.panels.length === 1 ? this.countChunkRows() : 1;
+      this.chunkRows = this.plan.panels.length === 1 ? this.countChunkRows(fragments) : 1;
       this.cells?.restart();
     }
     const { forEvaluator } = panel.columns;
@@ -112,10 +124,11 @@ export class JsonJob implements Job {
     return 'done';
   }
 
-  private countChunkRows(): number {
+  private countChunkRows(fragments: Fragments): number {
     const { contexts } = this.batch;
     const { chunkCells, chunkBytes, kernel } = this.shared;
-    const rowsMax = Math.max(1, Math.floor(chunkCells / Math.max(1, this.plan.flags.length)));
+    const perRow = Math.max(1, this.plan.flags.length, fragments.rowBytesMax / CELL_BYTES);
+    const rowsMax = Math.max(1, Math.floor(chunkCells / perRow));
     const end = Math.min(contexts.length, this.row + Math.min(rowsMax, kernel.usersMax));
     let bytes = 0;
     let row = this.row;
@@ -175,7 +188,7 @@ export class JsonJob implements Job {
     const { allowance, slice, shared } = this;
     const { flags, flagIds } = panel;
     const { environment } = this.plan;
-    const { form, contexts } = this.batch;
+    const { form, contexts, bytesMax } = this.batch;
     const context = contexts[this.row] as EvaluationContext;
     if (this.column === 0) this.beginPanel();
     let { text } = this;
@@ -185,7 +198,14 @@ export class JsonJob implements Job {
       if (flag === undefined) text += unknownCellJson(form, flagIds[column] as string);
       else text += cellJson(form, flag, evaluate(flag, context, environment, shared.hash, undefined, allowance));
       if (isSpent(allowance)) return 'spent';
-      if (slice.isOverAfter(allowance) && column + 1 < flags.length) {
+      let isOver = slice.isOverAfter(allowance);
+      if (text.length >= TEXT_CHARS) {
+        this.text = text;
+        this.flush();
+        text = '';
+        isOver = this.reply.length > bytesMax || slice.isOver();
+      }
+      if (isOver && column + 1 < flags.length) {
         this.text = text;
         this.column = column + 1;
         this.flush();

@@ -25,6 +25,8 @@ const OTHER_BATCH = {
   tail: '',
   done: () => {},
   tooMuchWork: () => {},
+  bytesMax: 1_000_000,
+  tooLarge: () => {},
 } as const;
 
 /** Flags that a bucket alone decides, which random environments have too few of. */
@@ -167,6 +169,10 @@ function runJson(
         done,
         tooMuchWork: () => {
           throw new Error('too much work');
+        },
+        bytesMax: Number.MAX_SAFE_INTEGER,
+        tooLarge: () => {
+          throw new Error('too large');
         },
       }),
       disturb,

@@ -64,6 +64,7 @@ function open(): Scene {
   };
   connection.opened({
     send: () => {},
+    together: (work) => work(),
     unsentBytes: () => scene.unsent,
     end: (code) => void ended.push(code),
     close: () => {},
