@@ -85,11 +85,6 @@ const evaluations = {
     'evaluations',
     'Contexts times flags in one batch by JSON: about 10 MB of reply.',
   ),
-  batchReplyBytesMax: bound(
-    32 * MIB,
-    'bytes',
-    'Of the reply to one batch over HTTP: what its values are long, not only how many they are. Past it 400.',
-  ),
   binaryEvaluationsMax: bound(1_000_000, 'evaluations', 'Users times flags in one binary frame: 1 MB of reply.'),
   binaryUsersMax: bound(10_000, 'users', 'In one binary frame. What the kernel keeps of each is in fixed memory.'),
   plansMax: bound(256, 'lists', 'Of flags that a worker keeps ready for one environment, because clients ask again.'),

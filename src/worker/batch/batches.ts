@@ -30,9 +30,6 @@ export interface JsonBatch {
   readonly done: (reply: Uint8Array, isOwn: boolean) => void;
   /** It makes more work than one request may (limits.requestConditionsMax): nothing was sent. */
   readonly tooMuchWork: () => void;
-  readonly bytesMax: number;
-  /** The reply would have more bytes than `bytesMax`: nothing was sent. */
-  readonly tooLarge: () => void;
   /** Asked between slices; true: nobody waits any more, and the job ends without `done`. */
   readonly abandoned?: () => boolean;
 }

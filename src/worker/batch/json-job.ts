@@ -18,8 +18,6 @@ import type { Job } from './turns.ts';
 const COMMA = 0x2c;
 /** Of strings before they are made bytes. */
 const TEXT_CHARS = 16_384;
-/** Of a cell whose value is short. Chunks of longer ones have fewer rows, for what takes long there is copying. */
-const CELL_BYTES = 128;
 /** Beyond what a reply is expected to have: its tail. */
 const SPARE_BYTES = 1024;
 
@@ -68,7 +66,6 @@ export class JsonJob implements Job {
         batch.tooMuchWork();
         return true;
       }
-      if (this.isTooLarge()) return true;
       if (this.row < rowCount && (progress === 'over' || slice.isOver())) {
         if (this.reply === shared.reply) this.takeOwnReply();
         return false;
@@ -76,16 +73,7 @@ export class JsonJob implements Job {
     }
     this.text += batch.tail;
     this.flush();
-    if (this.isTooLarge()) return true;
     batch.done(this.reply.whole(), this.reply !== shared.reply);
-    return true;
-  }
-
-  /** Asked for each chunk: what is over the limit is not made first. */
-  private isTooLarge(): boolean {
-    const { batch } = this;
-    if (this.reply.length + this.text.length <= batch.bytesMax) return false;
-    batch.tooLarge();
     return true;
   }
 
@@ -103,7 +91,7 @@ export class JsonJob implements Job {
     const { length } = this.reply;
     // The rows to come are taken to be as long as those that are there.
     const expected = this.row === 0 ? length * 2 : (length / this.row) * this.batch.contexts.length * 1.05;
-    this.reply = this.reply.copy(Math.ceil(Math.min(expected, this.batch.bytesMax)) + SPARE_BYTES);
+    this.reply = this.reply.copy(Math.ceil(expected) + SPARE_BYTES);
   }
 
   private goOn(): Progress {
@@ -111,7 +99,7 @@ export class JsonJob implements Job {
     const fragments = this.usesKernel ? panel.fragments(this.batch.form) : undefined;
     if (fragments === undefined) return this.goOnByStrings(panel);
     if (this.chunkRows === 0) {
-      this.chunkRows = this.plan.panels.length === 1 ? this.countChunkRows(fragments) : 1;
+      this.chunkRows = this.plan.panels.length === 1 ? this.countChunkRows() : 1;
       this.cells?.restart();
     }
     const { forEvaluator } = panel.columns;
@@ -124,11 +112,10 @@ export class JsonJob implements Job {
     return 'done';
   }
 
-  private countChunkRows(fragments: Fragments): number {
+  private countChunkRows(): number {
     const { contexts } = this.batch;
     const { chunkCells, chunkBytes, kernel } = this.shared;
-    const perRow = Math.max(1, this.plan.flags.length, fragments.rowBytesMax / CELL_BYTES);
-    const rowsMax = Math.max(1, Math.floor(chunkCells / perRow));
+    const rowsMax = Math.max(1, Math.floor(chunkCells / Math.max(1, this.plan.flags.length)));
     const end = Math.min(contexts.length, this.row + Math.min(rowsMax, kernel.usersMax));
     let bytes = 0;
     let row = this.row;
@@ -188,7 +175,7 @@ export class JsonJob implements Job {
     const { allowance, slice, shared } = this;
     const { flags, flagIds } = panel;
     const { environment } = this.plan;
-    const { form, contexts, bytesMax } = this.batch;
+    const { form, contexts } = this.batch;
     const context = contexts[this.row] as EvaluationContext;
     if (this.column === 0) this.beginPanel();
     let { text } = this;
@@ -198,14 +185,7 @@ export class JsonJob implements Job {
       if (flag === undefined) text += unknownCellJson(form, flagIds[column] as string);
       else text += cellJson(form, flag, evaluate(flag, context, environment, shared.hash, undefined, allowance));
       if (isSpent(allowance)) return 'spent';
-      let isOver = slice.isOverAfter(allowance);
-      if (text.length >= TEXT_CHARS) {
-        this.text = text;
-        this.flush();
-        text = '';
-        isOver = this.reply.length > bytesMax || slice.isOver();
-      }
-      if (isOver && column + 1 < flags.length) {
+      if (slice.isOverAfter(allowance) && column + 1 < flags.length) {
         this.text = text;
         this.column = column + 1;
         this.flush();

@@ -54,8 +54,6 @@ export function createEvaluationHandlers(deps: {
         tail: ']}',
         done: (reply, isOwn) => resolve(jsonReply(200, isOwn ? reply : Buffer.from(reply))),
         tooMuchWork: () => resolve(tooMuchWork()),
-        bytesMax: limits.batchReplyBytesMax,
-        tooLarge: () => resolve(tooLargeReply()),
         abandoned: () => {
           if (!call.hasGone()) return false;
           // Nobody reads it; it ends what waits for the answer.
@@ -128,13 +126,6 @@ export function tooMuchWork(): Refusal {
   return invalid(
     'contexts',
     `make more work than ${limits.requestConditionsMax} simple conditions; split the batch, or send shorter texts and arrays`,
-  );
-}
-
-export function tooLargeReply(): Refusal {
-  return invalid(
-    'contexts',
-    `make a reply of more than ${limits.batchReplyBytesMax} bytes; split the batch, or name fewer flags`,
   );
 }
 

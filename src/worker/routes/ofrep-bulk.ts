@@ -38,7 +38,7 @@ export function createBulk({ batches, turns }: { readonly batches: Batches; read
         return new Promise<Answer>((resolve) => {
           const done: JsonBatch['done'] = (reply, isOwn) =>
             resolve(jsonReply(200, isOwn ? reply : Uint8Array.from(reply), [['ETag', tag]]));
-          const refuse = (refusal: Refusal): void => resolve(refusal);
+          const refuse = (): void => resolve(tooMuchWork());
           const isGone = (): boolean => {
             if (!call.hasGone()) return false;
             // Nobody reads it; it ends what waits for the answer.
@@ -61,7 +61,7 @@ export function createBulk({ batches, turns }: { readonly batches: Batches; read
       const unchanged = notModified(request, tag);
       if (unchanged === undefined) {
         const done: JsonBatch['done'] = (reply) => replies.json(call, reply, `\r\nETag: ${tag}`);
-        const refuse = (refusal: Refusal): void => replies.other(call, refusal);
+        const refuse = (): void => replies.other(call, tooMuchWork());
         const batch = batchOf(environment, key, context, tail, done, refuse, () => replies.isGone(call));
         turns.run(request, batches.json(batch));
       } else replies.other(call, unchanged);
@@ -76,7 +76,7 @@ function batchOf(
   context: EvaluationContext,
   tail: string,
   done: JsonBatch['done'],
-  refuse: (refusal: Refusal) => void,
+  tooMuch: JsonBatch['tooMuchWork'],
   abandoned: () => boolean,
 ): JsonBatch {
   return {
@@ -88,19 +88,12 @@ function batchOf(
     head: BULK_HEAD,
     tail,
     done,
-    tooMuchWork: () => refuse(tooMuchWork()),
-    bytesMax: limits.batchReplyBytesMax,
-    tooLarge: () => refuse(tooLarge()),
+    tooMuchWork: tooMuch,
     abandoned,
   };
 }
 
 function tooMuchWork(): Refusal {
   const told = `makes more work than ${limits.requestConditionsMax} simple conditions for all flags; send shorter texts and arrays`;
-  return withOfrepCode(invalid('context', told), 'INVALID_CONTEXT');
-}
-
-function tooLarge(): Refusal {
-  const told = `makes a reply of more than ${limits.batchReplyBytesMax} bytes for all flags; use a key with tags, for fewer`;
   return withOfrepCode(invalid('context', told), 'INVALID_CONTEXT');
 }

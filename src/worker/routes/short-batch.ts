@@ -7,7 +7,7 @@ import type { Turns } from '../batch/turns.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { isRefusal } from '../http/refusal.ts';
 import type { ShortReplies, ShortResponder } from '../http/short-post.ts';
-import { countUnknown, readBatch, tooLargeReply, tooMuchWork } from './evaluations.ts';
+import { countUnknown, readBatch, tooMuchWork } from './evaluations.ts';
 import { isoTime } from './outcome-reply.ts';
 
 export function createBatchResponder(
@@ -40,8 +40,6 @@ export function createBatchResponder(
       tail: ']}',
       done: (reply) => replies.json(call, reply, ''),
       tooMuchWork: () => replies.other(call, tooMuchWork()),
-      bytesMax: limits.batchReplyBytesMax,
-      tooLarge: () => replies.other(call, tooLargeReply()),
       abandoned: () => replies.isGone(call),
     };
     turns.run(delivery.request, batches.json(batch));

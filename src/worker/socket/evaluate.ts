@@ -88,12 +88,8 @@ export function createEvaluations(deps: {
       head: `${form.open}${id},"revision":${snapshot.revision},"results":${form.before}`,
       tail: form.after,
       done(reply) {
-        connection.sendText(reply);
-        settle();
-      },
-      bytesMax: limits.socketUnsentBytesMax,
-      tooLarge() {
-        connection.sendError(id, 'INVALID_REQUEST', TOO_LARGE);
+        if (reply.byteLength <= limits.socketUnsentBytesMax) connection.sendText(reply);
+        else connection.sendError(id, 'INVALID_REQUEST', TOO_LARGE);
         settle();
       },
       tooMuchWork() {

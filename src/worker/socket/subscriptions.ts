@@ -104,12 +104,6 @@ export function createSubscriptions(deps: {
         abandon(connection, id);
         connection.sendError(id, 'INVALID_REQUEST', TOO_MUCH_WORK);
       },
-      bytesMax: limits.socketUnsentBytesMax,
-      tooLarge() {
-        if (isAbandoned()) return;
-        abandon(connection, id);
-        connection.sendError(id, 'INVALID_REQUEST', TOO_LARGE);
-      },
       abandoned: isAbandoned,
     });
     deps.turns.run(connection, job);
@@ -157,7 +151,6 @@ export function createSubscriptions(deps: {
 }
 
 const TOO_MANY_BYTES = `The contexts and flags that a socket's subscriptions name may take ${limits.subscriptionBytesPerSocketMax} bytes, those of a worker ${limits.subscriptionBytesMax}.`;
-const TOO_LARGE = `The first result would be over ${limits.socketUnsentBytesMax} bytes; name fewer flags.`;
 const TOO_MUCH_WORK = `This makes more work than ${limits.requestConditionsMax} simple conditions; name fewer flags, or send shorter texts and arrays.`;
 
 function* changeText(

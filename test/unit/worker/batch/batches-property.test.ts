@@ -25,8 +25,6 @@ const OTHER_BATCH = {
   tail: '',
   done: () => {},
   tooMuchWork: () => {},
-  bytesMax: 1_000_000,
-  tooLarge: () => {},
 } as const;
 
 /** Flags that a bucket alone decides, which random environments have too few of. */
@@ -169,10 +167,6 @@ function runJson(
         done,
         tooMuchWork: () => {
           throw new Error('too much work');
-        },
-        bytesMax: Number.MAX_SAFE_INTEGER,
-        tooLarge: () => {
-          throw new Error('too large');
         },
       }),
       disturb,

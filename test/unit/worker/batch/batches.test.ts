@@ -76,8 +76,8 @@ function runJson(
   environment: ServingEnvironment,
   contexts: readonly EvaluationContext[],
   more: Partial<JsonBatch> = {},
-): { readonly text: string | undefined; readonly slices: number; readonly tooMuch: number; readonly tooLarge: number } {
-  const outcome = { text: undefined as string | undefined, tooMuch: 0, tooLarge: 0 };
+): { readonly text: string | undefined; readonly slices: number; readonly tooMuch: number } {
+  const outcome = { text: undefined as string | undefined, tooMuch: 0 };
   const slices = runJob(
     batches.json({
       environment,
@@ -92,10 +92,6 @@ function runJson(
       },
       tooMuchWork: () => {
         outcome.tooMuch += 1;
-      },
-      bytesMax: limits.batchReplyBytesMax,
-      tooLarge: () => {
-        outcome.tooLarge += 1;
       },
       ...more,
     }),
@@ -255,12 +251,7 @@ for (const kernel of KERNELS) {
       return asked > 3;
     };
     const engine = openEngine(kernel, SMALLEST);
-    t.same(runJson(engine, environment, contextsOf(500), { abandoned }), {
-      text: undefined,
-      tooMuch: 0,
-      tooLarge: 0,
-      slices: 4,
-    });
+    t.same(runJson(engine, environment, contextsOf(500), { abandoned }), { text: undefined, tooMuch: 0, slices: 4 });
     asked = 0;
     const frame = Buffer.concat(contextsOf(500).map(({ userId }) => user(userId)));
     t.equal(runBinary(engine, environment, frame, 500, { abandoned }).reply, undefined);
@@ -296,8 +287,6 @@ test('a batch stays with the snapshot that it began on, whatever is served meanw
         if (open === 0) t.end();
       },
       tooMuchWork: () => t.fail('too much work'),
-      bytesMax: limits.batchReplyBytesMax,
-      tooLarge: () => t.fail('too large'),
     });
     turns.run({}, job);
   }
@@ -387,50 +376,3 @@ test('limits hold what the kernel can take', (t) => {
   for (const kernel of KERNELS) t.ok(limits.binaryUsersMax <= kernel.usersMax, kernel.name);
   t.end();
 });
-
-for (const kernel of KERNELS) {
-  for (const isRuled of [false, true]) {
-    const way = `${kernel.name}, ${isRuled ? 'with a rule' : 'by the bucket alone'}`;
-    const long = makeFlag({
-      flag_id: 'long',
-      enabled: true,
-      type: 'string',
-      variants: { a: 'a'.repeat(60_000), b: 'b'.repeat(60_000) },
-      off_variant: 'a',
-      rollout: [
-        { variant: 'a', percentage: 50 },
-        { variant: 'b', percentage: 50 },
-      ],
-      ...(isRuled
-        ? {
-            rules: [
-              {
-                rule_id: 'r',
-                when: { attribute: 'user_id', op: 'equals', values: ['user-1'] },
-                serve: { variant: 'b' },
-              },
-            ],
-          }
-        : {}),
-    });
-
-    test(`long values are told in as many slices as they have bytes for (${way})`, (t) => {
-      const environment = environmentOf([long]);
-      const contexts = contextsOf(200);
-      const { text, slices } = runJson(openEngine(kernel, { sliceMs: 0 }), environment, contexts);
-      t.ok(text === rowsOf(environment, contexts), 'every answer is right');
-      t.ok(slices >= 5, `12 MB in ${slices} slices`);
-      t.end();
-    });
-
-    test(`a reply over its limit is refused, and not made first (${way})`, (t) => {
-      const bytesMax = 3_000_000;
-      const outcome = runJson(openEngine(kernel, { sliceMs: 0 }), environmentOf([long]), contextsOf(1000), {
-        bytesMax,
-      });
-      t.match(outcome, { text: undefined, tooMuch: 0, tooLarge: 1 });
-      t.ok(outcome.slices < 150, `60 MB given up after ${outcome.slices} slices`);
-      t.end();
-    });
-  }
-}

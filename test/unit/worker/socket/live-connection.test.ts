@@ -64,7 +64,6 @@ function open(): Scene {
   };
   connection.opened({
     send: () => {},
-    together: (work) => work(),
     unsentBytes: () => scene.unsent,
     end: (code) => void ended.push(code),
     close: () => {},
