@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import WebSocket from 'ws';
 
 const { KEY, URL = 'ws://localhost:8000/api/v1/ws', FLAG = 'new-checkout' } = process.env;
+if (KEY === undefined) throw new Error('KEY is not set: an API key that may evaluate');
 const socket = new WebSocket(URL, { headers: { 'X-API-Key': KEY } });
 const waiting = new Map(); // what a reply resolves, by id
 const prepared = []; // the lists of variants of our handle, oldest first
@@ -21,6 +22,8 @@ socket.on('message', (bytes, isBinary) => {
   waiting.delete(message.id);
 });
 socket.on('close', (code, reason) => process.exit(console.error(`closed with ${code}: ${reason}`) ?? 1));
+// Told before the close: a handshake that was refused (401: the key), or nobody at the address.
+socket.on('error', (error) => console.error(error.message || error.code));
 await once(socket, 'open');
 
 const { results } = await ask(1, { type: 'evaluate', user_id: 'user-1', flags: [FLAG] });

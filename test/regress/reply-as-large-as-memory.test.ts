@@ -25,14 +25,12 @@ for (const kernel of KERNELS) {
     ['a large value', ['large']],
   ] as const) {
     test(`${what} for each of 1000 contexts is refused while its reply is made (${kernel.name})`, (t) => {
-      const { batches } = openEngine(kernel);
+      const { batches, plans } = openEngine(kernel);
       const told: string[] = [];
       const before = process.memoryUsage().arrayBuffers;
       let most = 0;
       const job = batches.json({
-        environment: environmentOf([LARGE]),
-        key: EVERY_KEY,
-        flagIds,
+        plan: plans.find(environmentOf([LARGE]), EVERY_KEY, flagIds),
         contexts: CONTEXTS,
         form: 'batch',
         head: '[',
@@ -54,13 +52,11 @@ for (const kernel of KERNELS) {
 
 test('a reply of exactly its bound is sent, and one byte less refuses it', (t) => {
   for (const spare of [0, -1]) {
-    const { batches } = openEngine(KERNELS[0] as (typeof KERNELS)[number]);
+    const { batches, plans } = openEngine(KERNELS[0] as (typeof KERNELS)[number]);
     const reply = '[{"no":{"error":"FLAG_NOT_FOUND"}}]';
     const told: string[] = [];
     const job = batches.json({
-      environment: environmentOf([]),
-      key: EVERY_KEY,
-      flagIds: ['no'],
+      plan: plans.find(environmentOf([]), EVERY_KEY, ['no']),
       contexts: CONTEXTS.slice(0, 1),
       form: 'batch',
       head: '[',

@@ -12,6 +12,8 @@ const OP_USERS = 1;
 const OP_USERS_WITH_ATTRIBUTES = 2;
 const OP_REPLY = 0x81;
 const OPTION_PACKED = 1;
+const OPENING_BRACE = 0x7b;
+const CLOSING_BRACE = 0x7d;
 
 const TWO_TO_32 = 4_294_967_296;
 
@@ -29,6 +31,9 @@ export interface Frame {
 /** Never throws, whatever the bytes are. */
 export function readFrame(bytes: Uint8Array): Frame {
   const length = bytes.length;
+  // What libraries make of JSON that is handed to them as bytes. It has no id where a frame has one.
+  if (bytes[0] === OPENING_BRACE && bytes[length - 1] === CLOSING_BRACE)
+    return broken(null, 'this looks like JSON: send it in a text frame, not in a binary one');
   const id = peekFrameId(bytes);
   if (length < REQUEST_HEAD_BYTES) return broken(id, `a frame begins with ${REQUEST_HEAD_BYTES} bytes, not ${length}`);
   const op = bytes[0] as number;

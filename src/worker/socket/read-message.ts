@@ -60,7 +60,7 @@ export function readMessage(bytes: Uint8Array): ClientMessage | MessageProblem {
   }
   const members = MEMBERS[type as ClientMessage['type']];
   if (readId === null && members.includes('id'))
-    return malformed(null, `id: must be a whole number from 0 to ${U32_MAX}`);
+    return malformed(null, `id: ${id === undefined ? 'is required:' : 'must be'} a whole number from 0 to ${U32_MAX}`);
   const unknown = unknownMember(fields, members);
   if (unknown !== undefined) return problem(readId, unknown);
   return readTyped(type as ClientMessage['type'], readId as number, fields, bytes.byteLength);
@@ -135,7 +135,10 @@ function readRelease(fields: Fields): ClientMessage | MessageProblem {
   const handle = own(fields, 'handle');
   if (typeof handle === 'number' && Number.isInteger(handle) && handle >= 0 && handle <= HANDLE_MAX)
     return { type: 'release', handle };
-  return problem(null, `handle: must be a whole number from 0 to ${HANDLE_MAX}`);
+  return problem(
+    null,
+    `handle: ${handle === undefined ? 'is required:' : 'must be'} a whole number from 0 to ${HANDLE_MAX}`,
+  );
 }
 
 /** The contexts, or what is wrong with one. */
