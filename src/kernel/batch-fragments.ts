@@ -3,6 +3,8 @@ import { ENTRY_WORDS, FIRST_ENTRIES_WORD, FRAGMENT_COLUMNS_WORD, TEXT_SLACK_BYTE
 
 export interface Fragments {
   readonly count: number;
+  /** Of one row, when every column has its longest text; with its commas and brackets. */
+  readonly rowBytesMax: number;
   /** In native/README.md is what stands where. */
   readonly image: Uint8Array;
 }
@@ -14,9 +16,16 @@ export interface Fragments {
 export function makeFragments(columns: readonly (readonly string[])[], bytesMax: number): Fragments | undefined {
   let entries = 0;
   let textBytes = 0;
+  let rowBytesMax = 2;
   for (const texts of columns) {
     entries += texts.length;
-    for (const text of texts) textBytes += Buffer.byteLength(text);
+    let longest = 0;
+    for (const text of texts) {
+      const byteCount = Buffer.byteLength(text);
+      textBytes += byteCount;
+      if (byteCount > longest) longest = byteCount;
+    }
+    rowBytesMax += longest + 1;
   }
   const entriesWord = FIRST_ENTRIES_WORD + columns.length + 1;
   const textsAt = (entriesWord + entries * ENTRY_WORDS) * 4;
@@ -39,5 +48,5 @@ export function makeFragments(columns: readonly (readonly string[])[], bytesMax:
     }
   }
   words[FIRST_ENTRIES_WORD + columns.length] = entry;
-  return { count: columns.length, image };
+  return { count: columns.length, rowBytesMax, image };
 }

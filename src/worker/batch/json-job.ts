@@ -18,6 +18,8 @@ import type { Job } from './turns.ts';
 const COMMA = 0x2c;
 /** Of strings before they are made bytes. */
 const TEXT_CHARS = 16_384;
+/** Of a cell whose value is short. Chunks of longer ones have fewer rows, for what takes long there is copying. */
+const CELL_BYTES = 128;
 /** Beyond what a reply is expected to have: its tail. */
 const SPARE_BYTES = 1024;
 
@@ -105,7 +107,7 @@ export class JsonJob implements Job {
     const fragments = this.usesKernel ? panel.fragments(this.batch.form) : undefined;
     if (fragments === undefined) return this.goOnByStrings(panel);
     if (this.chunkRows === 0) {
-      this.chunkRows = this.plan.panels.length === 1 ? this.countChunkRows() : 1;
+      this.chunkRows = this.plan.panels.length === 1 ? this.countChunkRows(fragments) : 1;
       this.cells?.restart();
     }
     const { forEvaluator } = panel.columns;
@@ -118,10 +120,11 @@ export class JsonJob implements Job {
     return 'done';
   }
 
-  private countChunkRows(): number {
+  private countChunkRows(fragments: Fragments): number {
     const { contexts } = this.batch;
     const { chunkCells, chunkBytes, kernel } = this.shared;
-    const rowsMax = Math.max(1, Math.floor(chunkCells / Math.max(1, this.plan.flags.length)));
+    const perRow = Math.max(1, this.plan.flags.length, fragments.rowBytesMax / CELL_BYTES);
+    const rowsMax = Math.max(1, Math.floor(chunkCells / perRow));
     const end = Math.min(contexts.length, this.row + Math.min(rowsMax, kernel.usersMax));
     let bytes = 0;
     let row = this.row;
@@ -181,7 +184,7 @@ export class JsonJob implements Job {
     const { allowance, slice, shared } = this;
     const { flags, flagIds } = panel;
     const { environment } = this.plan;
-    const { form, contexts } = this.batch;
+    const { form, contexts, replyBytesMax } = this.batch;
     const context = contexts[this.row] as EvaluationContext;
     if (this.column === 0) this.beginPanel();
     let { text } = this;
@@ -191,7 +194,15 @@ export class JsonJob implements Job {
       if (flag === undefined) text += unknownCellJson(form, flagIds[column] as string);
       else text += cellJson(form, flag, evaluate(flag, context, environment, shared.hash, undefined, allowance));
       if (isSpent(allowance)) return 'spent';
-      if (slice.isOverAfter(allowance) && column + 1 < flags.length) {
+      let isOver = slice.isOverAfter(allowance);
+      if (text.length >= TEXT_CHARS) {
+        // Long values take their time without the evaluator having looked at much.
+        this.text = text;
+        this.flush();
+        text = '';
+        isOver = this.reply.length > replyBytesMax || slice.isOver();
+      }
+      if (isOver && column + 1 < flags.length) {
         this.text = text;
         this.column = column + 1;
         this.flush();
