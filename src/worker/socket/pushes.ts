@@ -57,7 +57,10 @@ export function createPushes(deps: {
   /** False: there is none, and the message was answered so. */
   function hasRoom(connection: Connection, id: number): boolean {
     const own = sweep.countOf(connection) + subscriptions.pendingOf(connection) + stats.countOf(connection);
-    const isReplacing = sweep.find(connection, id) !== undefined;
+    const isReplacing =
+      sweep.find(connection, id) !== undefined ||
+      subscriptions.isPending(connection, id) ||
+      stats.isAsked(connection, id);
     if (isReplacing || (own < limits.subscriptionsPerSocketMax && sweep.count < limits.subscriptionsMax)) return true;
     connection.sendError(id, 'TOO_MANY_SUBSCRIPTIONS', TOO_MANY);
     return false;

@@ -21,6 +21,7 @@ export interface Stats {
   /** False: it was answered with an error. One with the same id is replaced. */
   start(connection: Connection, id: number): boolean;
   end(connection: Connection, id: number): void;
+  isAsked(connection: Connection, id: number): boolean;
   countOf(connection: Connection): number;
   closed(connection: Connection): void;
   /** Ends the timer. May be called twice. */
@@ -118,6 +119,7 @@ export function createStats(deps: {
       return true;
     },
     end,
+    isAsked: (connection, id) => asked.get(connection)?.has(id) === true,
     countOf: (connection) => asked.get(connection)?.size ?? 0,
     closed(connection) {
       for (const id of [...(asked.get(connection) ?? [])]) end(connection, id);

@@ -34,6 +34,8 @@ export interface Subscriptions {
   subscribe(connection: Connection, message: SubscribeMessage): boolean;
   /** Ends one whose first result is still being made. */
   abandon(connection: Connection, id: number): void;
+  /** It waits for its first result. */
+  isPending(connection: Connection, id: number): boolean;
   /** How many of a connection wait for their first result. */
   pendingOf(connection: Connection): number;
   /** One that was followed is over. */
@@ -140,6 +142,7 @@ export function createSubscriptions(deps: {
       return true;
     },
     abandon,
+    isPending: (connection, id) => pendings.get(connection)?.has(id) === true,
     pendingOf: (connection) => pendings.get(connection)?.size ?? 0,
     ended: (connection, subscription) => accounts.release(connection, subscription),
     closed(connection) {
