@@ -77,9 +77,9 @@ const evaluations = {
   batchContextsMax: bound(
     1000,
     'contexts',
-    'In one POST /evaluate. A batch keeps its worker from everybody else while it runs.',
+    'In one POST /evaluate or evaluate_batch. It bounds what one of them costs.',
   ),
-  batchFlagsMax: bound(10_000, 'flag ids', 'Named in one POST /evaluate.'),
+  batchFlagsMax: bound(10_000, 'flag ids', 'Named in one POST /evaluate, or in one message on a socket.'),
   batchEvaluationsMax: bound(
     100_000,
     'evaluations',

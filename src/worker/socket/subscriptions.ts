@@ -35,6 +35,8 @@ export interface Subscriptions {
   subscribe(connection: Connection, message: SubscribeMessage): boolean;
   /** Ends one whose first result is still being made. */
   abandon(connection: Connection, id: number): void;
+  /** It waits for its first result. */
+  isPending(connection: Connection, id: number): boolean;
   /** How many of a connection wait for their first result. */
   pendingOf(connection: Connection): number;
   isPending(connection: Connection, id: number): boolean;
@@ -149,6 +151,7 @@ export function createSubscriptions(deps: {
       return true;
     },
     abandon,
+    isPending: (connection, id) => pendings.get(connection)?.has(id) === true,
     pendingOf: (connection) => pendings.get(connection)?.size ?? 0,
     isPending: (connection, id) => pendings.get(connection)?.has(id) === true,
     ended: (connection, subscription) => accounts.release(connection, subscription),

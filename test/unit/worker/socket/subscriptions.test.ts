@@ -331,6 +331,16 @@ test('a socket has so many subscriptions, and they keep so many bytes; what ends
   pushing.pushes.unsubscribe(connection, { type: 'unsubscribe', id: 9 });
   subscribe(pushing, connection, limits.subscriptionsPerSocketMax);
   t.match(connection.take(), [{ type: 'result' }]);
+  connection.key = makeKey({ raw: 'read-key-of-32-characters-00000', scope: 'read' });
+  pushing.pushes.stats(connection, { type: 'stats', id: 5 });
+  subscribe(pushing, connection, 5);
+  t.match(connection.take(), [{ type: 'result', id: 5 }], 'figures may be replaced too');
+  pushing.turns.startsAtOnce = false;
+  subscribe(pushing, connection, 5);
+  subscribe(pushing, connection, 5);
+  pushing.turns.startsAtOnce = true;
+  await pushing.settle();
+  t.match(connection.take(), [{ type: 'result', id: 5 }], 'and what waits for its first result');
 
   const large = pushing.connect(key);
   const attributes = { text: 'x'.repeat(60_000) };
