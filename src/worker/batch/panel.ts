@@ -65,22 +65,25 @@ export class Panel {
     return this.batchFragments ?? undefined;
   }
 
-  /** Nobody finds it any more: gives back what it has taken of the budget. */
+  /**
+   * Nobody finds it any more: gives back what it has taken of the budget, and what that was for. A handle may keep the
+   * plan as long as its socket lives; a job that still asks for fragments goes on by strings.
+   */
   release(): void {
     this.budget.bytesLeft += this.budgetBytes;
-    this.budgetBytes = 0;
     this.isReleased = true;
+    this.batchFragments = null;
+    this.ofrepFragments = null;
   }
 
   private make(form: ReplyForm): Fragments | null {
+    if (this.isReleased) return null;
     const bytesMax = Math.min(FRAGMENTS_BYTES_MAX, this.budget.bytesLeft);
     const texts = textsOf(this, form, bytesMax);
     const fragments = texts === undefined ? undefined : makeFragments(texts, bytesMax);
     if (fragments === undefined) return null;
-    if (!this.isReleased) {
-      this.budget.bytesLeft -= fragments.image.length;
-      this.budgetBytes += fragments.image.length;
-    }
+    this.budget.bytesLeft -= fragments.image.length;
+    this.budgetBytes += fragments.image.length;
     return fragments;
   }
 }
