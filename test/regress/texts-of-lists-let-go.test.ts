@@ -18,9 +18,7 @@ for (const kernel of KERNELS) {
       let text = '';
       const fail = () => t.fail('it is refused');
       const job = batches.json({
-        environment: ENVIRONMENT,
-        key: EVERY_KEY,
-        flagIds,
+        plan: plans.find(ENVIRONMENT, EVERY_KEY, flagIds),
         contexts: CONTEXTS,
         form: 'batch',
         head: '[',

@@ -37,7 +37,7 @@ export type ShortResponder = (call: ShortCall) => boolean;
 export interface ShortReplies {
   /** 200 with JSON, as the pipeline would send it. `last`: a header line more, as fillHead takes it. */
   json(call: ShortCall, body: string | Uint8Array, last: string): void;
-  /** Any other, while the snapshot of the call is the one that is served. */
+  /** Any other. Its headers tell the snapshot that is served then, which may be a later one than the call's. */
   other(call: ShortCall, answer: Answer): void;
   /** Whether the client has gone. Then nobody reads an answer, and this ends the call as the pipeline would. */
   isGone(call: ShortCall): boolean;

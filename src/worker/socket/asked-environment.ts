@@ -62,6 +62,11 @@ function lookUp(snapshot: ServingSnapshot | undefined, key: ServingKey, name: st
   return isRefusal(environment) ? environment : { snapshot, environment, key: current };
 }
 
+/** When to ask again: the revision may be there a second later; nothing else that is refused changes by itself. */
+export function retryMsOf({ code }: Refusal): number {
+  return code === 'REVISION_NOT_REACHED' ? 1000 : 0;
+}
+
 /** The key as this snapshot has it; undefined: it is revoked, or its id is another key's now. */
 export function keyIn(snapshot: ServingSnapshot, key: ServingKey): ServingKey | undefined {
   const current = snapshot.keysById.get(key.keyId);

@@ -13,7 +13,7 @@ export const CLOSE = {
 } as const;
 
 export interface Connection {
-  /** As it is in the snapshot served now. */
+  /** As it is in the snapshot served now; one that was revoked or has expired as it was last, until the connection is closed. */
   readonly key: ServingKey;
   /** False once it is closed or being closed: sending is then ignored. */
   readonly isOpen: boolean;

@@ -7,7 +7,7 @@ import type { Plans } from '../batch/plans.ts';
 import type { Turns } from '../batch/turns.ts';
 import { isRefusal, type Refusal } from '../http/refusal.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
-import type { Asked, FindAsked } from './asked-environment.ts';
+import { type Asked, type FindAsked, retryMsOf } from './asked-environment.ts';
 import type { Connection } from './connection.ts';
 import type { AskedContext, ClientMessage } from './messages.ts';
 
@@ -63,7 +63,7 @@ export function createEvaluations(deps: {
   ): void {
     const { id, flagIds } = message;
     if (isRefusal(asked)) {
-      connection.sendError(id, asked.code, asked.detail, asked.code === 'REVISION_NOT_REACHED' ? RETRY_MS : 0);
+      connection.sendError(id, asked.code, asked.detail, retryMsOf(asked));
       return settle();
     }
     const { snapshot, environment, key } = asked;
@@ -113,7 +113,6 @@ export function createEvaluations(deps: {
   };
 }
 
-const RETRY_MS = 1000;
 const TOO_LARGE = `The reply would be over ${limits.socketUnsentBytesMax} bytes; ask for fewer flags or contexts at once.`;
 const TOO_MUCH_WORK = `This makes more work than ${limits.requestConditionsMax} simple conditions; split the batch, or send shorter texts and arrays.`;
 

@@ -13,7 +13,7 @@ import { findEnvironment } from '../routes/lookup.ts';
 import type { ServingSnapshot, SnapshotHolder } from '../serving.ts';
 import { createSlices, type Slices } from '../slices.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
-import { type Asked, type FindAsked, keyIn } from './asked-environment.ts';
+import { type Asked, type FindAsked, keyIn, retryMsOf } from './asked-environment.ts';
 import { type Frame, readFrame, usersOf, writeReplyHead } from './binary-frames.ts';
 import { CLOSE, type Connection, type ConnectionPart } from './connection.ts';
 import type { ClientMessage } from './messages.ts';
@@ -149,7 +149,7 @@ export function createHandles(deps: {
   }
 
   function look(connection: Connection, list: FlagList, snapshot: ServingSnapshot): View | Refusal {
-    // The connection's own key may be a swap behind.
+    // One that was revoked is the connection's until its turn to be closed comes.
     const key = keyIn(snapshot, connection.key);
     if (key === undefined) return refuse('UNAUTHORIZED');
     const refusal = checkBound(key, list.environment);
@@ -245,7 +245,7 @@ export function createHandles(deps: {
       const settle = connection.begin();
       if (settle === undefined) return;
       const finish = (asked: Asked | Refusal): void => {
-        if (isRefusal(asked)) connection.sendError(message.id, asked.code, asked.detail, retryMs(asked));
+        if (isRefusal(asked)) connection.sendError(message.id, asked.code, asked.detail, retryMsOf(asked));
         else if (connection.isOpen) add(connection, message, asked);
         settle();
       };
@@ -293,11 +293,6 @@ export function createHandles(deps: {
       for (const handle of holdings.slots) if (handle !== undefined && !handle.isReleased) lists.giveBack(handle.list);
     },
   };
-}
-
-/** The revision may be there a second later; nothing else changes by itself. */
-function retryMs({ code }: Refusal): number {
-  return code === 'REVISION_NOT_REACHED' ? 1000 : 0;
 }
 
 /** Why a connection may not prepare `flagCount` flags more; undefined: it may. */

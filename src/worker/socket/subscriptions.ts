@@ -151,7 +151,6 @@ export function createSubscriptions(deps: {
       return true;
     },
     abandon,
-    isPending: (connection, id) => pendings.get(connection)?.has(id) === true,
     pendingOf: (connection) => pendings.get(connection)?.size ?? 0,
     isPending: (connection, id) => pendings.get(connection)?.has(id) === true,
     ended: (connection, subscription) => accounts.release(connection, subscription),

@@ -356,29 +356,6 @@ test('a socket has so many subscriptions, and they keep so many bytes; what ends
   t.match(large.take(), [{ type: 'result' }]);
 });
 
-test('a full socket may still replace what waits for its first result, and live figures', async (t) => {
-  const reader = makeKey({ raw: 'another-key-of-32-characters-000', scope: 'read' });
-  const pushing = startPushing(serve([on('a', 0)], [reader]));
-  t.teardown(() => pushing.pushes.close());
-  const connection = pushing.connect(reader);
-  for (let id = 2; id < limits.subscriptionsPerSocketMax; id += 1) subscribe(pushing, connection, id);
-  pushing.pushes.stats(connection, { type: 'stats', id: 0 });
-  pushing.turns.startsAtOnce = false;
-  subscribe(pushing, connection, 1);
-  connection.take();
-  for (const id of [0, 1]) subscribe(pushing, connection, id, { userId: 'again' });
-  subscribe(pushing, connection, limits.subscriptionsPerSocketMax);
-  await pushing.settle();
-  t.match(
-    connection.take().map(({ type, id, code }) => [type, id, code]),
-    [
-      ['error', limits.subscriptionsPerSocketMax, 'TOO_MANY_SUBSCRIPTIONS'],
-      ['result', 0, undefined],
-      ['result', 1, undefined],
-    ],
-  );
-});
-
 test('one request too many in flight closes the socket, and nothing is kept', async (t) => {
   const pushing = startPushing(serve([on('a', 0)]));
   const connection = pushing.connect(key);
