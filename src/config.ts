@@ -121,7 +121,7 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     ...origins(),
     fallback: () => Object.freeze([]),
     meaning:
-      'Origins of web pages whose scripts may call the API (CORS), exact, with commas between. "*" is not taken.',
+      'Origins of web pages whose scripts may call the API (CORS) or open a WebSocket, exact, with commas between. "*" is not taken.',
   },
   metricsPort: {
     name: 'METRICS_PORT',
