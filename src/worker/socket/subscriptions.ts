@@ -39,7 +39,6 @@ export interface Subscriptions {
   isPending(connection: Connection, id: number): boolean;
   /** How many of a connection wait for their first result. */
   pendingOf(connection: Connection): number;
-  isPending(connection: Connection, id: number): boolean;
   /** One that was followed is over. */
   ended(connection: Connection, subscription: Subscription): void;
   /** Abandons all of a connection. */
