@@ -8,7 +8,6 @@ import { jsonString } from './outcome-reply.ts';
 
 /** 132 bits in base64url. */
 const TAG_CHARS = 22;
-const NO_ATTRIBUTES: JsonObject = {};
 
 /** Quoted. `window`: of the stream's token in the answer; undefined: it has none. */
 export function bulkTag(
@@ -42,7 +41,7 @@ export function tagBase(
 
 /** The tag of one context. `base`: from tagBase. */
 export function tagOf(base: string, context: EvaluationContext): string {
-  const attributes = canonicalJson(context.attributes ?? NO_ATTRIBUTES);
+  const attributes = context.attributes === undefined ? '{}' : canonicalJson(context.attributes);
   return '"' + digest(base + jsonString(context.userId) + attributes) + '"';
 }
 

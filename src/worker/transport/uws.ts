@@ -225,6 +225,8 @@ class Held implements HeldExchange {
   private readonly incoming: IncomingBody;
   private closing: boolean;
   private open = true;
+  /** The library corks a connection while it shows what has come. */
+  private isCorked = false;
   private reply: UwsReplyStream | undefined;
 
   constructor(res: HttpResponse, shared: Shared, closing: boolean, bodyBytesMax: number, unreadBytesMax: number) {
@@ -234,7 +236,11 @@ class Held implements HeldExchange {
     this.incoming = new IncomingBody(res, bodyBytesMax, unreadBytesMax);
     shared.inFlight += 1;
     res.onAborted(() => this.abort());
-    res.onData((chunk, isLast) => this.incoming.receive(chunk, isLast));
+    res.onData((chunk, isLast) => {
+      this.isCorked = true;
+      this.incoming.receive(chunk, isLast);
+      this.isCorked = false;
+    });
   }
 
   get bodyEnded(): BodyEnd | undefined {
@@ -260,7 +266,9 @@ class Held implements HeldExchange {
   send(status: string, head: Head, body: string | Uint8Array): void {
     if (!this.settle()) return;
     this.leave();
-    this.res.cork(() => write(this.res, status, head, body, this.closing || this.shared.draining));
+    const closing = this.closing || this.shared.draining;
+    if (this.isCorked) write(this.res, status, head, body, closing);
+    else this.res.cork(() => write(this.res, status, head, body, closing));
   }
 
   sendEmpty(status: string, head: Head, contentLength: number | undefined): void {
