@@ -117,6 +117,7 @@ const HOT_FILES = [
   'src/worker/batch/turns.ts',
   'src/worker/http/json-scan.ts',
   'src/worker/http/query-scan.ts',
+  'src/worker/http/request-id.ts',
   'src/worker/http/short-post.ts',
   'src/worker/http/user-id.ts',
   'src/worker/limiter.ts',

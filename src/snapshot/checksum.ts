@@ -26,3 +26,11 @@ export async function createHashBytes(): Promise<HashBytes> {
   const { h64Raw } = await xxhash();
   return (bytes) => h64Raw(bytes);
 }
+
+export type HashText = (text: string) => string;
+
+/** xxHash64 of the UTF-8, seed 0, as 16 hexadecimal digits. Compiles a small WASM module once. */
+export async function createHashText(): Promise<HashText> {
+  const { h64ToString } = await xxhash();
+  return (text) => h64ToString(text);
+}

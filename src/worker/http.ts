@@ -59,7 +59,7 @@ export function createHttp(deps: HttpDeps): Http {
   const plans = createPlans();
   const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, now });
   const batching = { unknownFlags: deps.unknownFlags, plans, batches, turns };
-  const bulk = createBulk(batching);
+  const bulk = createBulk({ ...batching, hashText: deps.hashText });
   const keyed: KeyedHandlers = {
     ...createEvaluationHandlers({ hash: deps.hash, ...batching }),
     ...createOfrepHandlers(deps.hash, deps.unknownFlags),

@@ -16,7 +16,7 @@ import { holdWorkerPort } from '../run/port-owner.ts';
 import { ownIdentity } from '../run/process-identity.ts';
 import { openRunDir } from '../run/run-dir.ts';
 import { createReadBlob } from '../snapshot/blob-file.ts';
-import { createHashBytes } from '../snapshot/checksum.ts';
+import { createHashBytes, createHashText } from '../snapshot/checksum.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createHolder } from './holder.ts';
 import { createHttp, type Http } from './http.ts';
@@ -74,6 +74,7 @@ export async function runWorker(slot: number): Promise<void> {
     config,
     build: { version, build },
     hash: hashUser,
+    hashText: await createHashText(),
     kernel: batchKernel(warn, tallies),
     accessLog: createAccessLog(logger, config.accessLog),
     ownMetrics: () => renderOwnMetrics(tallies, holder),

@@ -14,6 +14,7 @@ import type { CommandOutcome, CommandRequest, UnknownFlags } from '../../src/ipc
 import { createBatchKernel } from '../../src/kernel/create-batch-kernel.ts';
 import { hashUser } from '../../src/kernel/murmur3.ts';
 import type { AccessRecord } from '../../src/observe/access-log.ts';
+import { createHashText } from '../../src/snapshot/checksum.ts';
 import type { HttpDeps } from '../../src/worker/http/deps.ts';
 import { createHttp, type Http } from '../../src/worker/http.ts';
 import { ADMITTED, SPENT } from '../../src/worker/limiter.ts';
@@ -216,6 +217,7 @@ export async function startServing(
     holder,
     limiter,
     hash: hashUser,
+    hashText: await createHashText(),
     kernel: createBatchKernel().kernel,
     build: { version: '1.2.3', build: 'abc' },
     link: {

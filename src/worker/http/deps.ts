@@ -2,6 +2,7 @@
 import type { HashUser } from '../../core/compiled.ts';
 import type { BatchKernel } from '../../kernel/batch-kernel.ts';
 import type { AccessLog } from '../../observe/access-log.ts';
+import type { HashText } from '../../snapshot/checksum.ts';
 import type { Limiter } from '../limiter.ts';
 import type { PrimaryLink, SnapshotHolder } from '../serving.ts';
 import type { Tallies } from '../tallies.ts';
@@ -19,6 +20,7 @@ export interface HttpDeps {
   readonly config: { readonly host: string; readonly port: number; readonly allowedOrigins: readonly string[] };
   readonly build: { readonly version: string; readonly build: string };
   readonly hash: HashUser;
+  readonly hashText: HashText;
   /** What evaluates batches. */
   readonly kernel: BatchKernel;
   readonly logger: { error(fields: object, message: string): void };

@@ -1,7 +1,7 @@
 // A request copied out of its exchange, which dies when the handler returns.
-import { randomUUID } from 'node:crypto';
 import { limits } from '../../limits.ts';
 import type { Exchange } from '../transport/transport.ts';
+import { nextRequestId } from './request-id.ts';
 
 export interface RawRequest {
   readonly method: string;
@@ -25,11 +25,17 @@ const LISTS = new Set(['if-match', 'if-none-match', 'access-control-request-head
 const TRACEPARENT = /^[0-9a-f-]+$/;
 
 export function copyRequest(exchange: Exchange, startedMs: number): RawRequest {
-  return copyRequestOf(exchange, exchange.method(), exchange.path(), startedMs);
+  return copyRequestOf(exchange, exchange.method(), exchange.path(), exchange.query(), startedMs);
 }
 
-/** The same for who knows method and path already. */
-export function copyRequestOf(exchange: Exchange, method: string, path: string, startedMs: number): RawRequest {
+/** The same for who knows the request line already. */
+export function copyRequestOf(
+  exchange: Exchange,
+  method: string,
+  path: string,
+  query: string,
+  startedMs: number,
+): RawRequest {
   const headers = new Map<string, string>();
   let lengths = 0;
   exchange.eachHeader((name, value) => {
@@ -42,7 +48,7 @@ export function copyRequestOf(exchange: Exchange, method: string, path: string, 
   return {
     method,
     path,
-    query: exchange.query(),
+    query,
     headers,
     // The server library takes the first Content-Length and any Transfer-Encoding; a proxy before us may not.
     ambiguous: lengths > 1 || (encoding !== undefined && encoding.toLowerCase() !== 'chunked'),
@@ -54,7 +60,7 @@ export function copyRequestOf(exchange: Exchange, method: string, path: string, 
 
 /** The client's id when it is one, else a new one. */
 export function readRequestId(header: string): string {
-  return header !== '' && REQUEST_ID.test(header) ? header : randomUUID();
+  return header !== '' && REQUEST_ID.test(header) ? header : nextRequestId();
 }
 
 /** W3C trace context as it goes into the log; undefined when it is not one. */

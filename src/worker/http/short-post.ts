@@ -97,7 +97,7 @@ export function createShortPost(
     const startedMs = performance.now();
     const snapshot = holder.current;
     if (snapshot === undefined || exchange.query() !== '') return pipeline(exchange, undefined);
-    const request = copyRequestOf(exchange, 'POST', pattern, startedMs);
+    const request = copyRequestOf(exchange, 'POST', pattern, '', startedMs);
     if (isUnusual(request, corsEnabled)) return pipeline(exchange, undefined);
     const nowMs = Date.now();
     const rawKey = rawKeyOf(request.headers.get('x-api-key') ?? '', request.headers.get('authorization') ?? '');

@@ -2,6 +2,7 @@
 // OFREP for all flags of one context, by both ways: the short one, and the pipeline's.
 import type { EvaluationContext } from '../../core/compiled.ts';
 import { limits } from '../../limits.ts';
+import type { HashText } from '../../snapshot/checksum.ts';
 import type { Batches, JsonBatch } from '../batch/batches.ts';
 import type { Plan, Plans } from '../batch/plans.ts';
 import type { Turns } from '../batch/turns.ts';
@@ -25,10 +26,12 @@ export function createBulk({
   plans,
   batches,
   turns,
+  hashText,
 }: {
   readonly plans: Plans;
   readonly batches: Batches;
   readonly turns: Turns;
+  readonly hashText: HashText;
 }): Bulk {
   const frameOf = createBulkFrames();
 
@@ -40,7 +43,7 @@ export function createBulk({
         const environment = findEnvironment(snapshot, call.environment);
         if (isRefusal(environment)) return environment;
         const { tagBase, tail } = frameOf(snapshot, environment, call.key, Date.now());
-        const tag = tagOf(tagBase, context);
+        const tag = tagOf(tagBase, context, hashText);
         const unchanged = notModified(call.request, tag);
         if (unchanged !== undefined) return unchanged;
         return new Promise<Answer>((resolve) => {
@@ -67,7 +70,7 @@ export function createBulk({
       const context = readOfrepContext(call.body, call.bodyBytes);
       if (isRefusal(context)) return false;
       const { tagBase, tail } = frameOf(snapshot, environment, key, call.nowMs);
-      const tag = tagOf(tagBase, context);
+      const tag = tagOf(tagBase, context, hashText);
       const unchanged = notModified(request, tag);
       if (unchanged === undefined) {
         const done: JsonBatch['done'] = (reply) => replies.json(call, reply, `\r\nETag: ${tag}`);

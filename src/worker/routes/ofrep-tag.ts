@@ -1,26 +1,20 @@
 // Hot path.
-// The ETag of OFREP's bulk answer: all that the answer depends on, and nothing that differs from node to node.
+// The ETag of OFREP's bulk answer: all that the answer depends on, and nothing that differs from node to node. Its first
+// half is of the state and made once, the second of the context; a client compares its own tags with each other only.
 import { hash } from 'node:crypto';
 import type { EvaluationContext } from '../../core/compiled.ts';
 import type { Json, JsonObject } from '../../core/model.ts';
+import type { HashText } from '../../snapshot/checksum.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
 import { jsonString } from './outcome-reply.ts';
 
 /** 132 bits in base64url. */
 const TAG_CHARS = 22;
 
-/** Quoted. `window`: of the stream's token in the answer; undefined: it has none. */
-export function bulkTag(
-  snapshot: ServingSnapshot,
-  environment: ServingEnvironment,
-  key: ServingKey,
-  context: EvaluationContext,
-  window: number | undefined,
-): string {
-  return tagOf(tagBase(snapshot, environment, key, window), context);
-}
-
-/** What the tags of all contexts of one key and state are made from. Cold: once a key and a state. */
+/**
+ * What the tags of all contexts of one key and state begin with. Cold: once a key and a state.
+ * @param window of the stream's token in the answer; undefined: it has none
+ */
 export function tagBase(
   snapshot: ServingSnapshot,
   environment: ServingEnvironment,
@@ -35,18 +29,13 @@ export function tagBase(
     key.tags === undefined ? null : [...key.tags].sort(),
     window ?? null,
   ];
-  // As short as the answer's own tag, so that with most users one block is hashed.
-  return digest(JSON.stringify(parts));
+  return hash('sha256', JSON.stringify(parts), 'base64url').slice(0, TAG_CHARS);
 }
 
-/** The tag of one context. `base`: from tagBase. */
-export function tagOf(base: string, context: EvaluationContext): string {
+/** The tag of one context, quoted. `base`: from tagBase. */
+export function tagOf(base: string, context: EvaluationContext, hashText: HashText): string {
   const attributes = context.attributes === undefined ? '{}' : canonicalJson(context.attributes);
-  return '"' + digest(base + jsonString(context.userId) + attributes) + '"';
-}
-
-function digest(text: string): string {
-  return hash('sha256', text, 'base64url').slice(0, TAG_CHARS);
+  return '"' + base + hashText(jsonString(context.userId) + attributes) + '"';
 }
 
 /** JSON with the names of objects in order, so that one context has one text. Its depth is bounded before. */

@@ -1,7 +1,10 @@
 import { test } from 'tap';
 import type { EvaluationContext } from '../../../src/core/compiled.ts';
-import { bulkTag } from '../../../src/worker/routes/ofrep-tag.ts';
+import { createHashText } from '../../../src/snapshot/checksum.ts';
+import { tagBase, tagOf as tagOfContext } from '../../../src/worker/routes/ofrep-tag.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../../../src/worker/serving.ts';
+
+const hashText = await createHashText();
 
 interface Parts {
   readonly epoch: string;
@@ -26,13 +29,13 @@ const PARTS: Parts = {
 /** Only what a tag is made of. */
 function tagOf(changes: Partial<Parts>): string {
   const { epoch, environment, changedAt, keyId, tags, window, context } = { ...PARTS, ...changes };
-  return bulkTag(
+  const base = tagBase(
     { epoch } as ServingSnapshot,
     { environment, changedAt } as ServingEnvironment,
     { keyId, tags: tags === undefined ? undefined : new Set(tags) } as unknown as ServingKey,
-    context,
     window,
   );
+  return tagOfContext(base, context, hashText);
 }
 
 test('the tag of a bulk answer moves with each thing that the answer depends on', (t) => {
