@@ -95,6 +95,15 @@ export class ManualTurns implements Turns {
     const job = this.jobs.shift();
     if (job !== undefined && !job.step()) this.jobs.push(job);
   }
+  /** For a step of its own. */
+  putOff(goOn: () => void): void {
+    this.jobs.push({
+      step() {
+        goOn();
+        return true;
+      },
+    });
+  }
   finish(): void {
     while (this.jobs.length > 0) this.step();
   }
@@ -146,6 +155,7 @@ export function startPushing(
       unknownFlags: { count: (environment, flagId) => void unknown.push(`${environment}/${flagId}`) },
       counts: () => ({ requests: 0, messages: 0, evaluations: 0, sockets: connections.size }),
       clock: () => (clock.nowMs += clock.tickMs),
+      rest: (goOn) => turns.putOff(goOn),
       ...deps,
     }),
     connect(key) {

@@ -31,10 +31,10 @@ export interface Frame {
 /** Never throws, whatever the bytes are. */
 export function readFrame(bytes: Uint8Array): Frame {
   const length = bytes.length;
-  // What libraries make of JSON that is handed to them as bytes. It has no id where a frame has one.
-  if (bytes[0] === OPENING_BRACE && bytes[length - 1] === CLOSING_BRACE)
-    return broken(null, 'this looks like JSON: send it in a text frame, not in a binary one');
   const id = peekFrameId(bytes);
+  // What libraries make of JSON that is handed to them as bytes.
+  if (bytes[0] === OPENING_BRACE && bytes[length - 1] === CLOSING_BRACE)
+    return broken(id, 'this looks like JSON: send it in a text frame, not in a binary one');
   if (length < REQUEST_HEAD_BYTES) return broken(id, `a frame begins with ${REQUEST_HEAD_BYTES} bytes, not ${length}`);
   const op = bytes[0] as number;
   const options = bytes[1] as number;

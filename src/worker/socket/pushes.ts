@@ -39,6 +39,8 @@ export function createPushes(deps: {
   readonly counts: () => WorkerCounts;
   /** Milliseconds that never go back. */
   readonly clock: () => number;
+  /** Between two steps of a sweep. */
+  readonly rest?: (goOn: () => void) => void;
 }): Pushes {
   const { holder } = deps;
   const sweep = createSweep<Subscription | Watch>({

@@ -322,7 +322,8 @@ test('attributes decide later changes as they did the first result, whatever JSO
 });
 
 test('a socket has so many subscriptions, and they keep so many bytes; what ends makes room', async (t) => {
-  const pushing = startPushing(serve([on('a', 0)]));
+  const reader = makeKey({ raw: 'read-key-of-32-characters-00000', scope: 'read' });
+  const pushing = startPushing(serve([on('a', 0)], [key, reader]));
   const connection = pushing.connect(key);
   for (let id = 0; id <= limits.subscriptionsPerSocketMax; id += 1) subscribe(pushing, connection, id);
   t.match(connection.take().at(-1), { id: limits.subscriptionsPerSocketMax, code: 'TOO_MANY_SUBSCRIPTIONS' });
@@ -331,7 +332,7 @@ test('a socket has so many subscriptions, and they keep so many bytes; what ends
   pushing.pushes.unsubscribe(connection, { type: 'unsubscribe', id: 9 });
   subscribe(pushing, connection, limits.subscriptionsPerSocketMax);
   t.match(connection.take(), [{ type: 'result' }]);
-  connection.key = makeKey({ raw: 'read-key-of-32-characters-00000', scope: 'read' });
+  connection.key = reader;
   pushing.pushes.stats(connection, { type: 'stats', id: 5 });
   subscribe(pushing, connection, 5);
   t.match(connection.take(), [{ type: 'result', id: 5 }], 'figures may be replaced too');
