@@ -15,7 +15,7 @@ import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdWorkerPort } from '../run/port-owner.ts';
 import { ownIdentity } from '../run/process-identity.ts';
 import { openRunDir } from '../run/run-dir.ts';
-import { createReadBlob } from '../snapshot/blob-file.ts';
+import { createReadBlob, type ReadBlob } from '../snapshot/blob-file.ts';
 import { createHashBytes, createHashText } from '../snapshot/checksum.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createHolder } from './holder.ts';
@@ -51,14 +51,7 @@ export async function runWorker(slot: number): Promise<void> {
     onLost: awaitPrimary,
     warn,
   });
-  const holder = createHolder({
-    hash: await createHashBytes(),
-    send: link.send,
-    now: () => performance.now(),
-    warn,
-    faultCompileMs: config.faultCompileMs,
-    compile: { readBlob: createReadBlob(runDir.blobs, hashUser), hashUser },
-  });
+  const holder = await holderOf(link, config.faultCompileMs, createReadBlob(runDir.blobs, hashUser), warn);
   const limiter = leasedLimiter(link, config.workers);
   link.onLease((lease) => limiter.receive(lease));
   const tallies = createTallies(routeLabels);
@@ -123,6 +116,22 @@ export async function runWorker(slot: number): Promise<void> {
   await listen(http, logger);
   listening = true;
   link.send({ type: 'listening' });
+}
+
+async function holderOf(
+  link: PrimaryLink,
+  faultCompileMs: number,
+  readBlob: ReadBlob,
+  warn: (fields: object, message: string) => void,
+): Promise<ReturnType<typeof createHolder>> {
+  return createHolder({
+    hash: await createHashBytes(),
+    send: link.send,
+    now: () => performance.now(),
+    warn,
+    faultCompileMs,
+    compile: { readBlob, hashUser },
+  });
 }
 
 function leasedLimiter(link: PrimaryLink, workers: number): Limiter {

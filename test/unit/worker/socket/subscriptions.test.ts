@@ -343,10 +343,9 @@ test('a socket has so many subscriptions, and they keep so many bytes; what ends
   await pushing.settle();
   t.match(connection.take(), [{ type: 'result', id: 5 }], 'and what waits for its first result');
 
-  const large = pushing.connect(key);
-  const attributes = { text: 'x'.repeat(60_000) };
+  const [large, text] = [pushing.connect(key), 'x'.repeat(60_000)];
   const fitting = Math.floor(limits.subscriptionBytesPerSocketMax / 60_200);
-  for (let id = 0; id <= fitting; id += 1) subscribe(pushing, large, id, { attributes });
+  for (let id = 0; id <= fitting; id += 1) subscribe(pushing, large, id, { attributes: { text } });
   t.match(large.take().at(-1), { id: fitting, code: 'TOO_MANY_SUBSCRIPTIONS' });
   const flagIds = Array.from({ length: 10_000 }, (_, i) => `flag-${i}-${'y'.repeat(100)}`);
   subscribe(pushing, large, 999, { flagIds });
