@@ -4,7 +4,7 @@ import { type Bound, bound } from './core-limits.ts';
 const MIB = 1_048_576;
 
 export const sockets = {
-  socketsMax: bound(32_768, 'sockets', 'WebSockets open on one worker: an idle one costs about 2 KB. Past it 503.'),
+  socketsMax: bound(32_768, 'sockets', 'WebSockets open on one worker: an idle one costs about 1 KB. Past it 503.'),
   socketsPerKeyMax: bound(
     16_384,
     'sockets',
@@ -76,7 +76,7 @@ export const sockets = {
   subscriptionsMax: bound(
     1_000_000,
     'subscriptions',
-    'On one worker: past it TOO_MANY_SUBSCRIPTIONS. A change that concerns them all is told to 100,000 in a second or two.',
+    'On one worker: past it TOO_MANY_SUBSCRIPTIONS. A change that concerns them all is told to 100,000 in about a second.',
   ),
   subscriptionBytesPerSocketMax: bound(
     8 * MIB,
