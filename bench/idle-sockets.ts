@@ -29,7 +29,8 @@ const LOOKS_AFTER_FRAMES = 500;
 const DEAF_SOCKETS = 10;
 const DEAF_SUBSCRIPTIONS = 2000;
 const DEAF_IN_FLIGHT = 32;
-const CHANGE_PAUSE_MS = 50;
+/** At most so many, for a worker gives up clients that are 256 behind (limits.socketBehindChangesMax). */
+const CHANGES_MAX = 200;
 /** After which those that still do not read look what has become of their connection. */
 const DEAF_UNTIL_MS = 45_000;
 const CLOSED_WITHIN_MS = 30_000;
@@ -204,7 +205,7 @@ async function neverReadsSubscriptions(measured: MeasuredService): Promise<void>
   let changes = 0;
   for (; performance.now() < untilMs; changes++) {
     await patch(measured, { rollout_percentage: changes % 2 === 0 ? 100 : 0 });
-    await pause(CHANGE_PAUSE_MS);
+    await pause((seconds * 1000) / CHANGES_MAX);
   }
   // The last change of all is like none before, and every subscription must end with it.
   await patch(measured, { enabled: false });
