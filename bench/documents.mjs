@@ -2,13 +2,13 @@
 // rules of five conditions, prerequisites three deep, ten segments. `npm run bench:documents`.
 //
 // Every subject takes its turn in every round, so that a machine that warms or slows favours none.
-import { compileFlag } from '../dist/core/compile.js';
 import { compileCondition } from '../dist/core/compile-condition.js';
 import { evaluate } from '../dist/core/evaluate.js';
 import { layerIds } from '../dist/core/layered-ids.js';
 import { packIds } from '../dist/core/pack-ids.js';
 import { openPackedIds } from '../dist/core/packed-ids.js';
 import { hashUser } from '../dist/kernel/murmur3.js';
+import { compiledFlag } from './compiled-flag.mjs';
 
 const USER_COUNT = 4096;
 const CALLS_PER_ROUND = 200_000;
@@ -143,30 +143,7 @@ function segment(i) {
 }
 
 function flag(flagId, part) {
-  const document = {
-    flag_id: flagId,
-    environment: 'prod',
-    description: '',
-    tags: [],
-    owner: '',
-    kind: 'release',
-    enabled: true,
-    type: 'boolean',
-    rollout_percentage: 25,
-    bucket_by: 'user_id',
-    salt: null,
-    targets: [],
-    prerequisites: [],
-    rules: [],
-    version: 1,
-    revision: 1,
-    created_at: '2026-01-01T00:00:00.000Z',
-    updated_at: '2026-01-01T00:00:00.000Z',
-    updated_by: 'bench',
-    ...part,
-  };
-  const compiled = compileFlag(JSON.stringify(document), { environment: 'prod', id: flagId });
-  if (compiled.quarantined !== undefined) throw new Error(`${flagId} does not compile: ${compiled.quarantined}`);
+  const compiled = compiledFlag({ flag_id: flagId, type: 'boolean', rollout_percentage: 25, ...part });
   flags.set(flagId, compiled);
   return compiled;
 }

@@ -1,8 +1,8 @@
 // What one evaluation costs in memory, beside the obvious way to write it: join the strings, encode, hash, build the
 // answer. Both run in turns in one process, over the compiled files that are served. `npm run bench`.
-import { compileFlag } from '../dist/core/compile.js';
 import { evaluate } from '../dist/core/evaluate.js';
 import { hashUser, murmur3 } from '../dist/kernel/murmur3.js';
+import { compiledFlag } from './compiled-flag.mjs';
 
 const USER_COUNT = 4096;
 const CALLS_PER_ROUND = 1_000_000;
@@ -16,14 +16,18 @@ let sink = 0;
 /** The environment: these flags depend on nothing in it. */
 const alone = { flags: new Map(), segments: new Map() };
 
-const boolean25 = compiled({ type: 'boolean', rollout_percentage: 25 });
-const disabled = compiled({ type: 'boolean', rollout_percentage: 25, enabled: false });
-const targeted = compiled({
+const FLAG_ID = 'new-checkout';
+
+const boolean25 = compiledFlag({ flag_id: FLAG_ID, type: 'boolean', rollout_percentage: 25 });
+const disabled = compiledFlag({ flag_id: FLAG_ID, type: 'boolean', rollout_percentage: 25, enabled: false });
+const targeted = compiledFlag({
+  flag_id: FLAG_ID,
   type: 'boolean',
   rollout_percentage: 25,
   targets: [{ variant: 'on', user_ids: contexts.slice(0, 100).map(({ userId }) => userId) }],
 });
-const split3 = compiled({
+const split3 = compiledFlag({
+  flag_id: FLAG_ID,
   type: 'string',
   variants: { a: 'A', b: 'B', c: 'C' },
   off_variant: 'a',
@@ -121,30 +125,4 @@ function checkAgreement() {
     const naive = naiveEvaluate(boolean25.flagId, context.userId, 2500).enabled;
     if (fast !== naive) throw new Error(`the two disagree about ${context.userId}`);
   }
-}
-
-function compiled(part) {
-  const document = {
-    flag_id: 'new-checkout',
-    environment: 'prod',
-    description: '',
-    tags: [],
-    owner: '',
-    kind: 'release',
-    enabled: true,
-    bucket_by: 'user_id',
-    salt: null,
-    targets: [],
-    prerequisites: [],
-    rules: [],
-    version: 1,
-    revision: 1,
-    created_at: '2026-01-01T00:00:00.000Z',
-    updated_at: '2026-01-01T00:00:00.000Z',
-    updated_by: 'bench',
-    ...part,
-  };
-  const flag = compileFlag(JSON.stringify(document), { environment: 'prod', id: 'new-checkout' });
-  if (flag.quarantined !== undefined) throw new Error(`the bench's flag does not compile: ${flag.quarantined}`);
-  return flag;
 }

@@ -2,11 +2,11 @@
 // then the search that evaluate does), and the obvious way (join the strings, hash their characters, compare). They run
 // in turns in one process over the compiled files that are served, and each writes the variant of every cell. Before,
 // the three are held to each other. `npm run bench:kernel`.
-import { compileFlag } from '../dist/core/compile.js';
 import { makeColumns } from '../dist/kernel/batch-columns.js';
 import { createBatchKernel } from '../dist/kernel/create-batch-kernel.js';
 import { createJsKernel } from '../dist/kernel/js-kernel.js';
 import { hashUser } from '../dist/kernel/murmur3.js';
+import { compiledFlag } from './compiled-flag.mjs';
 
 const ROUNDS = 5;
 const ROUND_MS = 100;
@@ -210,11 +210,11 @@ function next() {
 }
 
 function booleanFlag(flagId, edge) {
-  return compiled({ flag_id: flagId, type: 'boolean', rollout_percentage: edge / 100 });
+  return compiledFlag({ flag_id: flagId, type: 'boolean', rollout_percentage: edge / 100 });
 }
 
 function splitFlag(flagId) {
-  return compiled({
+  return compiledFlag({
     flag_id: flagId,
     type: 'string',
     variants: { a: 'A', b: 'B', c: 'C' },
@@ -230,29 +230,4 @@ function splitFlag(flagId) {
       [8000, 10_000, 'c'],
     ],
   });
-}
-
-function compiled(part) {
-  const document = {
-    environment: 'prod',
-    description: '',
-    tags: [],
-    owner: '',
-    kind: 'release',
-    enabled: true,
-    bucket_by: 'user_id',
-    salt: null,
-    targets: [],
-    prerequisites: [],
-    rules: [],
-    version: 1,
-    revision: 1,
-    created_at: '2026-01-01T00:00:00.000Z',
-    updated_at: '2026-01-01T00:00:00.000Z',
-    updated_by: 'bench',
-    ...part,
-  };
-  const flag = compileFlag(JSON.stringify(document), { environment: 'prod', id: part.flag_id });
-  if (flag.quarantined !== undefined) throw new Error(`the bench's flag does not compile: ${flag.quarantined}`);
-  return flag;
 }
