@@ -54,6 +54,7 @@ export const errors = {
     status: 503,
     title: 'There are as many handles, or different lists of flags in them, as this socket or worker allows.',
   },
+  OVERLOADED: { status: 503, title: 'This worker has more to do than it can; try again after Retry-After.' },
   STORAGE_UNAVAILABLE: { status: 503, title: 'The store cannot be reached; nothing was written.' },
   OUTCOME_UNKNOWN: {
     status: 503,

@@ -17,6 +17,7 @@ const TO_PRIMARY = [
   'metrics',
   'unknown_flags',
   'unknown_report',
+  'prepared',
 ] as const satisfies readonly ToPrimary['type'][];
 const TO_WORKER = [
   'snapshot',
@@ -27,6 +28,7 @@ const TO_WORKER = [
   'metrics',
   'drain',
   'unknown_report',
+  'welcome',
 ] as const satisfies readonly ToWorker['type'][];
 
 const HEADER_BYTES = 5;

@@ -5,6 +5,12 @@
 import type { Issue } from '../core/model.ts';
 import type { ErrorCode } from '../errors.ts';
 
+/**
+ * What a build understands: 1 is 0.3.0; 2 knows `welcome`, `prepared`, and `idleMs`. A primary sends a worker nothing that
+ * came with a later number than the worker's.
+ */
+export const IPC_PROTOCOL = 2;
+
 /** A lease of rate-limit tokens, good for one window: until 20 ms before `windowEndMs`. */
 export interface Lease {
   readonly keyId: string;
@@ -169,6 +175,10 @@ export type ToPrimary =
       readonly epoch: string;
       readonly revision: number;
       readonly leases: readonly LeaseUse[];
+      /** What this worker's build understands of this file: see IPC_PROTOCOL. Absent: 1. */
+      readonly protocol?: number;
+      /** BURGEE_GENERATION of its environment: one of another generation, or build, is to be replaced. Absent: "". */
+      readonly generation?: string;
     }
   | { readonly type: 'ack'; readonly epoch: string; readonly revision: number }
   | { readonly type: 'resend'; readonly revision: number; readonly reason: string }
@@ -182,7 +192,9 @@ export type ToPrimary =
   | { readonly type: 'metrics'; readonly id: number }
   /** Cumulative since `sinceMs`, with those flags whose count has changed since the last one on this connection. */
   | { readonly type: 'unknown_flags'; readonly report: UnknownFlags }
-  | { readonly type: 'unknown_report'; readonly id: number };
+  | { readonly type: 'unknown_report'; readonly id: number }
+  /** It holds a snapshot and could serve, but its port is taken by the one that it is to replace and cannot be shared. */
+  | { readonly type: 'prepared' };
 
 export type ToWorker =
   | { readonly type: 'snapshot'; readonly bytes: Uint8Array }
@@ -194,4 +206,10 @@ export type ToWorker =
   | { readonly type: 'metrics'; readonly id: number; readonly text: string }
   /** Answers the one of this id: of the whole node. */
   | { readonly type: 'unknown_report'; readonly id: number; readonly report: UnknownFlags }
-  | { readonly type: 'drain'; readonly deadlineMs: number; readonly delayMs: number };
+  /** `idleMs`: how long connections on which nothing comes are waited for. Absent: as a worker that stops for good. */
+  | { readonly type: 'drain'; readonly deadlineMs: number; readonly delayMs: number; readonly idleMs?: number }
+  /**
+   * The first message to a worker of protocol 2 or later. `term` grows with each primary of a DATA_DIR: a worker that has
+   * heard of a later one hangs up.
+   */
+  | { readonly type: 'welcome'; readonly term: number; readonly build: string };

@@ -4,7 +4,11 @@ import { type Clock, systemClock } from '../run/clock.ts';
 /** Each side sends a beat this often. */
 export const BEAT_MS = 500;
 
-export type FromLauncher = { readonly type: 'beat' } | { readonly type: 'drain'; readonly reason: string };
+export type FromLauncher =
+  | { readonly type: 'beat' }
+  | { readonly type: 'drain'; readonly reason: string }
+  /** To end well and leave the workers serving: another primary takes over at once. */
+  | { readonly type: 'leave'; readonly reason: string };
 export type ToLauncher = { readonly type: 'beat' } | { readonly type: 'ready'; readonly url: string };
 
 export interface LauncherChannel {

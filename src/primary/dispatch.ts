@@ -113,6 +113,8 @@ export function createDispatch(deps: {
           return deps.unknownFlags.receive(workerId, message.report);
         case 'unknown_report':
           return link.send({ type: 'unknown_report', id: message.id, report: deps.unknownFlags.report() });
+        case 'prepared':
+          return undefined;
         default:
           return message satisfies never;
       }

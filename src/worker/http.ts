@@ -28,8 +28,8 @@ import { createSegmentHandlers } from './routes/segments.ts';
 import { createServiceHandlers, type ServiceState } from './routes/service.ts';
 import { createBatchResponder } from './routes/short-batch.ts';
 import { askForUpgrade, createSocketSide } from './sockets.ts';
+import { createTransport } from './transport/create-transport.ts';
 import type { Transport } from './transport/transport.ts';
-import { createUwsTransport } from './transport/uws.ts';
 
 /** A connection on which nothing came for this long while draining is an idle one. */
 const DRAIN_QUIET_MS = 250;
@@ -100,7 +100,11 @@ export function createHttp(deps: HttpDeps): Http {
 
   return {
     listen: async () => {
-      transport = await createUwsTransport({ onFailure: createFailureAnswer(deliver, deps.logger) });
+      transport = await createTransport({
+        onFailure: createFailureAnswer(deliver, deps.logger),
+        tls: undefined,
+        admits: () => true,
+      });
       state.transport = transport.name;
       transport.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
       for (const { pattern, handler } of shortPosts) transport.route('POST', pattern, handler);

@@ -4,7 +4,7 @@ import cluster from 'node:cluster';
 import { routeLabels } from '../api/routes.ts';
 import { buildInfo } from '../build-info.ts';
 import { loadConfig } from '../config.ts';
-import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
+import { IPC_PROTOCOL, type ToPrimary, type ToWorker } from '../ipc/messages.ts';
 import type { BatchKernel } from '../kernel/batch-kernel.ts';
 import { createBatchKernel } from '../kernel/create-batch-kernel.ts';
 import { hashUser } from '../kernel/murmur3.ts';
@@ -86,6 +86,7 @@ export async function runWorker(slot: number): Promise<void> {
   }
 
   function receive(message: Exclude<ToWorker, Settled>): void {
+    if (message.type === 'welcome') return;
     if (message.type === 'drain') void drain('asked by the primary', message.deadlineMs, message.delayMs);
     else holder.receive(message);
   }
@@ -172,6 +173,7 @@ function sayHello(slot: number, build: string, holder: SnapshotHolder, limiter: 
     epoch: holder.current?.epoch ?? '',
     revision: holder.current?.revision ?? 0,
     leases: limiter.uses(),
+    protocol: IPC_PROTOCOL,
   };
 }
 

@@ -26,6 +26,8 @@ export interface Exchange {
   send(status: string, head: Head, body: string | Uint8Array): void;
   /** Answers without one. `contentLength` is what HEAD tells; undefined: no such header (204, 304). */
   sendEmpty(status: string, head: Head, contentLength: number | undefined): void;
+  /** The address at the other end of the connection, which may be a proxy's; IPv4 as `203.0.113.7`, mapped or not. */
+  remoteAddress(): string;
   /** Closes the connection once the reply is out. To be called before it is sent. */
   closeAfterReply(): void;
   /**
@@ -94,8 +96,10 @@ export interface ReplyStream {
 }
 
 export interface Transport {
-  /** Shown by /healthz: "uws". */
-  readonly name: string;
+  /** Shown by /healthz. */
+  readonly name: 'uws' | 'node';
+  /** Whether several processes may listen on one port, each getting its share of the connections. */
+  readonly sharesPort: boolean;
   /** Registers one method and pattern: `/api/v1/flags/{flag_id}/evaluate`. Before `listen`. */
   route(method: 'GET' | 'POST', pattern: string, handler: Handler): void;
   /** Registers a WebSocket at a path. A request for it that asks for no upgrade goes to the fallback. Before `listen`. */
@@ -114,7 +118,17 @@ export interface Transport {
   close(): void;
 }
 
+/** PEM files: the certificate with its chain, and its key. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
 export interface TransportOptions {
+  /** undefined: plain. Read once, when the transport is made. */
+  readonly tls: TlsFiles | undefined;
+  /** Asked about each connection as it opens; false closes it at once. `address` as in Exchange.remoteAddress. */
+  readonly admits: (address: string) => boolean;
   /** A handler threw or forgot to answer. Answers the client if `exchange` is given: it is still open then. */
   readonly onFailure: (error: unknown, exchange: Exchange | undefined) => void;
 }

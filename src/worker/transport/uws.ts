@@ -23,6 +23,9 @@ const DRAIN_LOOK_MS = 10;
 /** A process that ends while a client's last messages are still coming in would reset what it sent that client. */
 const SOCKET_LINGER_MS = 100;
 
+/** An IPv4 address on a socket that takes both. */
+const MAPPED = /^(?:::|0000:0000:0000:0000:0000:)ffff:\d+\.\d+\.\d+\.\d+$/i;
+
 /** What the connections of one server have in common. */
 interface Shared {
   draining: boolean;
@@ -35,7 +38,9 @@ interface Shared {
 /** Loads the library (after its checksum) and makes a server that does not listen yet. */
 export async function createUwsTransport(options: TransportOptions): Promise<Transport> {
   const uws = await loadUws();
-  const app: TemplatedApp = uws.App();
+  const { tls } = options;
+  const app: TemplatedApp =
+    tls === undefined ? uws.App() : uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
   const shared: Shared = { draining: false, inFlight: 0, lastRequestMs: 0, endless: new Set() };
   const sockets: SocketsShared = {
     socketCount: 0,
@@ -48,8 +53,12 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
   let listenSocket: us_listen_socket | undefined;
   let closed = false;
   // The type declarations leave `filter` out: called with +1 for a connection that opens and -1 for one that closes.
-  const counting = app as unknown as { filter(visit: (res: unknown, change: number) => number): void };
-  counting.filter((_res, change) => (connectionCount += change));
+  const counting = app as unknown as { filter(visit: (res: HttpResponse, change: number) => number): void };
+  counting.filter((res, change) => {
+    connectionCount += change;
+    if (change > 0 && !options.admits(addressOf(res))) res.close();
+    return connectionCount;
+  });
 
   const live = new LiveExchange(shared);
   function run(handler: Handler, res: HttpResponse, req: HttpRequest): void {
@@ -92,6 +101,8 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
 
   return {
     name: 'uws',
+    // Elsewhere the system gives all connections to one of those who listen.
+    sharesPort: process.platform === 'linux',
     route: (method, pattern, handler) => {
       const path = pattern.replaceAll(/\{(\w+)\}/g, ':$1');
       if (method === 'GET') app.get(path, (res, req) => run(handler, res, req));
@@ -184,6 +195,10 @@ class LiveExchange implements Exchange {
 
   parameter(index: number): string {
     return this.req.getParameter(index);
+  }
+
+  remoteAddress(): string {
+    return addressOf(this.res);
   }
 
   closeAfterReply(): void {
@@ -319,6 +334,11 @@ class Held implements HeldExchange {
     this.shared.inFlight -= 1;
     if (this.shared.draining) this.shared.lastRequestMs = Date.now();
   }
+}
+
+function addressOf(res: HttpResponse): string {
+  const text = Buffer.from(res.getRemoteAddressAsText()).toString('latin1');
+  return MAPPED.test(text) ? text.slice(text.lastIndexOf(':') + 1) : text;
 }
 
 function write(res: HttpResponse, status: string, head: Head, body: string | Uint8Array, closing: boolean): void {

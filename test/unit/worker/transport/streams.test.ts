@@ -24,7 +24,11 @@ interface Server {
 /** Every request is held and handed to `serve`. */
 async function listen(t: Test, serve: (held: HeldExchange) => void): Promise<Server> {
   const failures: unknown[] = [];
-  const transport = await createUwsTransport({ onFailure: (error) => void failures.push(error) });
+  const transport = await createUwsTransport({
+    onFailure: (error) => void failures.push(error),
+    tls: undefined,
+    admits: () => true,
+  });
   transport.fallback((exchange) => serve(exchange.hold(BODY_BYTES_MAX, UNREAD_BYTES_MAX)));
   const port = await transport.listen('127.0.0.1', 0);
   t.teardown(() => transport.close());
