@@ -1,7 +1,7 @@
 // The only reader of the environment. One table says what each variable is called, means, allows and defaults to; the
 // configuration, the messages about a wrong one, --help and .env.example all come from it, so they cannot disagree.
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { choice, host, integer, origins, type Parsed, path, secretKey, show } from './config-values.ts';
 import { cpuQuota } from './cpu-quota.ts';
 import { limits } from './limits.ts';
 
@@ -44,8 +44,6 @@ export class ConfigError extends Error {
   }
 }
 
-type Parsed<T> = { readonly value: T } | { readonly wrong: string };
-
 interface Variable<T> {
   readonly name: string;
   /** What it allows, to end "must be ...". */
@@ -60,10 +58,6 @@ interface Variable<T> {
   readonly parse: (text: string) => Parsed<T>;
 }
 
-const WHOLE_NUMBER = /^(0|[1-9]\d{0,15})$/;
-const HOST = /^[A-Za-z0-9._:%-]{1,253}$/;
-// What a header can carry.
-const HEADER_TEXT = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 const DAY_MS = limits.durationMsMax;
 
 const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } = {
@@ -89,10 +83,9 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
   },
   dataDir: {
     name: 'DATA_DIR',
-    allowed: 'a path',
+    ...path(),
     fallback: './data',
     meaning: 'The folder of the embedded database and the sockets. One service a folder.',
-    parse: (text) => (text.includes('\0') ? wrong('contains a NUL character') : { value: resolve(text) }),
   },
   logLevel: {
     name: 'LOG_LEVEL',
@@ -285,82 +278,6 @@ function editDistance(a: string, b: string): number {
     row = next;
   }
   return row[b.length] as number;
-}
-
-function integer(from: number, to: number, unit = ''): { allowed: string; parse: (text: string) => Parsed<number> } {
-  const suffix = unit === '' ? '' : ` ${unit}`;
-  return {
-    allowed: `a whole number, ${from} to ${to}${suffix}`,
-    parse(text) {
-      if (!WHOLE_NUMBER.test(text)) return wrong('is not a whole number in decimal digits');
-      const value = Number(text);
-      if (value < from) return wrong('is too low');
-      return value > to ? wrong('is too high') : { value };
-    },
-  };
-}
-
-function choice<const T extends string>(
-  allowed: readonly T[],
-): { allowed: string; parse: (text: string) => Parsed<T> } {
-  return {
-    allowed: `one of ${allowed.join(', ')}`,
-    parse(text) {
-      const value = allowed.find((each) => each === text);
-      return value === undefined ? wrong('is none of them') : { value };
-    },
-  };
-}
-
-function host(): { allowed: string; parse: (text: string) => Parsed<string> } {
-  return {
-    allowed: 'an IP address or a host name, without a port',
-    parse: (text) => (HOST.test(text) ? { value: text } : wrong('is no address')),
-  };
-}
-
-function secretKey(): { allowed: string; parse: (text: string) => Parsed<string> } {
-  return {
-    allowed: `${limits.keyCharsMin} to ${limits.keyCharsMax} printable ASCII characters, no space at either end`,
-    parse(text) {
-      if (text.length < limits.keyCharsMin) return wrong(`has only ${text.length} characters`);
-      if (text.length > limits.keyCharsMax) return wrong(`has ${text.length} characters`);
-      return HEADER_TEXT.test(text) ? { value: text } : wrong('has a character that a header cannot carry');
-    },
-  };
-}
-
-function origins(): { allowed: string; parse: (text: string) => Parsed<readonly string[]> } {
-  return {
-    allowed: 'a list like https://app.example.com,http://localhost:3000',
-    parse(text) {
-      const list = text
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== '');
-      if (list.length > limits.allowedOriginsMax)
-        return wrong(`names ${list.length} origins, more than ${limits.allowedOriginsMax}`);
-      const bad = list.find((part) => originOf(part) === undefined);
-      if (bad === '*') return wrong('has "*", but every origin must be named');
-      if (bad !== undefined) return wrong(`has ${show(bad)}, which is not an origin as a browser sends it`);
-      return { value: Object.freeze([...new Set(list)]) };
-    },
-  };
-}
-
-/** The same text when it is an origin exactly as browsers write it. */
-function originOf(text: string): string | undefined {
-  if (!/^https?:\/\//.test(text)) return undefined;
-  return URL.canParse(text) && new URL(text).origin === text ? text : undefined;
-}
-
-function wrong(text: string): { readonly wrong: string } {
-  return { wrong: text };
-}
-
-/** For a message: quoted, escaped, short. */
-function show(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
 }
 
 function wrap(text: string, width: number): string[] {
