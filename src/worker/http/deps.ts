@@ -1,4 +1,5 @@
 // What the HTTP side of a worker is given. Narrow on purpose: each is the part of another module that is used here.
+import type { Config } from '../../config.ts';
 import type { HashUser } from '../../core/compiled.ts';
 import type { BatchKernel } from '../../kernel/batch-kernel.ts';
 import type { AccessLog } from '../../observe/access-log.ts';
@@ -17,7 +18,7 @@ export interface HttpDeps {
   readonly tallies: Pick<Tallies, 'request' | 'count' | 'gauge' | 'answered'>;
   readonly unknownFlags: Pick<UnknownFlagCounts, 'count'>;
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;
-  readonly config: { readonly host: string; readonly port: number; readonly allowedOrigins: readonly string[] };
+  readonly config: Pick<Config, 'host' | 'port' | 'allowedOrigins' | 'transport'>;
   readonly build: { readonly version: string; readonly build: string };
   readonly hash: HashUser;
   readonly hashText: HashText;

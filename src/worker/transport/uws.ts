@@ -16,7 +16,7 @@ import type {
   Transport,
   TransportOptions,
 } from './transport.ts';
-import { asksForWebSocket, type SocketsShared, socketBehavior, UwsSocket } from './uws-socket.ts';
+import { asksForUpgrade, type SocketsShared, socketBehavior, UwsSocket } from './uws-socket.ts';
 
 /** How often a drain looks whether the connections are gone. */
 const DRAIN_LOOK_MS = 10;
@@ -79,7 +79,7 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
     }
   }
   function upgrade(route: SocketRoute, res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
-    if (!asksForWebSocket(req)) return run(fallback, res, req);
+    if (!asksForUpgrade(req)) return run(fallback, res, req);
     return run(
       (exchange) => {
         const owner = route.accept(exchange);
