@@ -1,7 +1,7 @@
 // The only reader of the environment. One table says what each variable is called, means, allows and defaults to; the
 // configuration, the messages about a wrong one, --help and .env.example all come from it, so they cannot disagree.
 import { availableParallelism } from 'node:os';
-import { choice, host, integer, origins, type Parsed, path, secretKey, show } from './config-values.ts';
+import { choice, host, integer, origins, type Parsed, path, proxies, secretKey, show } from './config-values.ts';
 import { cpuQuota } from './cpu-quota.ts';
 import { limits } from './limits.ts';
 
@@ -29,6 +29,11 @@ export interface Config {
   readonly allowedOrigins: readonly string[];
   readonly metricsPort: number | undefined;
   readonly metricsHost: string;
+  /** Absolute; undefined, as the key's: plain HTTP. Whether the two can be used is found out by `readTls`. */
+  readonly tlsCertFile: string | undefined;
+  readonly tlsKeyFile: string | undefined;
+  /** Networks (CIDR) of the proxies whose word about a client's address is taken. */
+  readonly trustProxy: readonly string[];
   /** How long workers serve without a primary before they drain; 0: for ever. */
   readonly orphanTimeoutMs: number;
   readonly drainDelayMs: number;
@@ -77,7 +82,9 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     name: 'HOST',
     ...host(),
     fallback: '0.0.0.0',
-    meaning: 'The address to listen on. 127.0.0.1 for this machine only. Plain HTTP: over a network put TLS before it.',
+    meaning:
+      'The address to listen on. 127.0.0.1 for this machine only. Plain HTTP unless TLS_CERT_FILE is set: ' +
+      'over a network use it, or put TLS before the service.',
   },
   workers: {
     name: 'WORKERS',
@@ -132,13 +139,38 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     name: 'METRICS_PORT',
     ...integer(1, 65_535),
     fallback: () => undefined,
-    meaning: 'Serves /metrics and /healthz whole, without a key, on a port of their own. Not set: no such port.',
+    meaning:
+      'Serves /metrics and /healthz whole, without a key, on a port of their own, always as plain HTTP. Not set: no such port.',
   },
   metricsHost: {
     name: 'METRICS_HOST',
     ...host(),
     fallback: '127.0.0.1',
     meaning: 'The address METRICS_PORT listens on. It asks for no key, so mind who can reach it.',
+  },
+  tlsCertFile: {
+    name: 'TLS_CERT_FILE',
+    ...path(),
+    fallback: () => undefined,
+    meaning:
+      'The certificate as PEM, its chain behind it: PORT then speaks HTTPS only (TLS 1.2 and 1.3). Needs TLS_KEY_FILE. ' +
+      'Both are read at start and again on SIGHUP. Not set: plain HTTP.',
+  },
+  tlsKeyFile: {
+    name: 'TLS_KEY_FILE',
+    ...path(),
+    fallback: () => undefined,
+    meaning: 'The private key of the certificate as PEM, without a passphrase, readable by nobody else.',
+  },
+  trustProxy: {
+    // No "*" and no number of hops: whoever may name any address could hide in the log and go around bounds by address.
+    name: 'TRUST_PROXY',
+    ...proxies(),
+    fallback: () => Object.freeze([]),
+    meaning:
+      'Proxies whose X-Forwarded-For is believed: the client is the last address in it that is none of theirs. ' +
+      'loopback is 127.0.0.0/8 and ::1, private is 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 and fc00::/7. ' +
+      'Not set: the client is who connects.',
   },
   orphanTimeoutMs: {
     name: 'ORPHAN_TIMEOUT_MS',
@@ -168,8 +200,8 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
 };
 
 // Part of the contract, but of later versions. Ignoring one would be worse than refusing it: somebody would believe
-// that his service runs on PostgreSQL, or behind TLS.
-const UNSUPPORTED = ['DATABASE_URL', 'REDIS_URL', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'TRUST_PROXY'] as const;
+// that his service runs on PostgreSQL.
+const UNSUPPORTED = ['DATABASE_URL', 'REDIS_URL'] as const;
 
 // Set by the launcher and the primary for the processes they start.
 const INTERNAL = ['BURGEE_ROLE', 'BURGEE_SLOT', 'BURGEE_GENERATION'] as const;
@@ -252,6 +284,11 @@ function contradictions(config: Config): string[] {
   const found: string[] = [];
   if (config.metricsPort === config.port)
     found.push(`METRICS_PORT (${config.port}) is PORT too; it must be another one.`);
+  if ((config.tlsCertFile === undefined) !== (config.tlsKeyFile === undefined)) {
+    const [set, missing] =
+      config.tlsKeyFile === undefined ? ['TLS_CERT_FILE', 'TLS_KEY_FILE'] : ['TLS_KEY_FILE', 'TLS_CERT_FILE'];
+    found.push(`${set} is set without ${missing}; set both for HTTPS, or neither.`);
+  }
   if (config.drainDelayMs >= config.shutdownTimeoutMs) {
     found.push(
       `DRAIN_DELAY_MS (${config.drainDelayMs}) is not below SHUTDOWN_TIMEOUT_MS (${config.shutdownTimeoutMs}), which includes it.`,

@@ -7,6 +7,7 @@ import type { HashText } from '../../snapshot/checksum.ts';
 import type { Limiter } from '../limiter.ts';
 import type { PrimaryLink, SnapshotHolder } from '../serving.ts';
 import type { Tallies } from '../tallies.ts';
+import type { TlsFiles } from '../transport/transport.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
 import type { Uploads } from '../uploads.ts';
 
@@ -18,7 +19,9 @@ export interface HttpDeps {
   readonly tallies: Pick<Tallies, 'request' | 'count' | 'gauge' | 'answered'>;
   readonly unknownFlags: Pick<UnknownFlagCounts, 'count'>;
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;
-  readonly config: Pick<Config, 'host' | 'port' | 'allowedOrigins' | 'transport'>;
+  readonly config: Pick<Config, 'host' | 'port' | 'allowedOrigins' | 'transport' | 'trustProxy'>;
+  /** undefined: plain HTTP. */
+  readonly tls: TlsFiles | undefined;
   readonly build: { readonly version: string; readonly build: string };
   readonly hash: HashUser;
   readonly hashText: HashText;

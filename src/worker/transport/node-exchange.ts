@@ -1,6 +1,7 @@
 // One request of node:http and the way to answer it, with the bytes that the other transport sends.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { canonicalAddress } from './address.ts';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { type Connection, connectionOf } from './node-connection.ts';
 import { writeHead } from './node-reply.ts';
@@ -182,6 +183,10 @@ class Held implements HeldExchange {
     return this.incoming.next();
   }
 
+  remoteAddress(): string {
+    return this.open ? addressOf(this.req.socket) : '';
+  }
+
   closeAfterReply(): void {
     this.closing = true;
     this.connection.closing = true;
@@ -280,9 +285,9 @@ export function headerOf({ rawHeaders }: IncomingMessage, name: string): string 
   return '';
 }
 
-/** An IPv4 address as such, also on a socket that takes both; empty when the connection has gone. */
-export function addressOf({ remoteAddress = '' }: Pick<Socket, 'remoteAddress'>): string {
-  return remoteAddress.startsWith('::ffff:') && remoteAddress.includes('.') ? remoteAddress.slice(7) : remoteAddress;
+/** Empty when the connection has gone. */
+export function addressOf({ remoteAddress }: Pick<Socket, 'remoteAddress'>): string {
+  return remoteAddress === undefined ? '' : (canonicalAddress(remoteAddress) ?? '');
 }
 
 /** The library reads a byte as a character; clients mean UTF-8 by it. */

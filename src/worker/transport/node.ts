@@ -13,11 +13,11 @@ import { Connection, connectionOf, endGently, STALLED_MS } from './node-connecti
 import { addressOf, headerOf, NodeExchange, type Shared } from './node-exchange.ts';
 import { Patterns } from './node-patterns.ts';
 import { IDLE_TURNS, NodeSocket, type NodeSockets } from './node-socket.ts';
+import { quietTurn, until } from './quiet-turn.ts';
 import type { SocketRoute } from './socket.ts';
+import { TLS_CIPHERS } from './tls-ciphers.ts';
 import type { Handler, TlsFiles, Transport, TransportOptions } from './transport.ts';
 
-/** How often a drain looks whether the connections are gone. */
-const DRAIN_LOOK_MS = 10;
 /** How often the server looks for requests whose head does not come to its end. */
 const HEAD_LOOK_MS = 1000;
 /** A client's last messages are still coming in when its socket is over. */
@@ -43,6 +43,7 @@ export function createNodeTransport(options: TransportOptions): Transport {
   const socketRoutes = new Map<string, MountedRoute>();
   let fallback: Handler = () => {};
   let closed = false;
+  let drained: Promise<void> | undefined;
   const live = new NodeExchange(shared);
 
   const server = createHttpServer(options.tls, (path) => socketRoutes.has(path));
@@ -129,7 +130,7 @@ export function createNodeTransport(options: TransportOptions): Transport {
     // http.Server's own close would cut the idle connections too.
     if (server.listening) NetServer.prototype.close.call(server);
   }
-  function isAsked(): boolean {
+  function isBusy(): boolean {
     if (shared.inFlight > 0) return true;
     for (const connection of connections) if (connection.isBusy) return true;
     return false;
@@ -144,32 +145,41 @@ export function createNodeTransport(options: TransportOptions): Transport {
       fallback = handler;
     },
     listen: (host, port) => listen(server, host, port),
-    drain: (quietMs) => {
-      shared.draining = true;
-      closeListenSocket();
-      for (const stream of [...shared.endless]) stream.drain();
-      const startedMs = Date.now();
-      return new Promise((resolve) => {
-        const look = setInterval(() => {
-          const nowMs = Date.now();
-          const quiet = nowMs - Math.max(startedMs, shared.lastRequestMs) >= quietMs;
-          const hasRequests = connections.size > 0 && (!quiet || isAsked());
-          const hasSockets = sockets.socketCount > 0 || nowMs - sockets.lastSocketEndMs < SOCKET_LINGER_MS;
-          if (!closed && (hasRequests || hasSockets)) return;
-          clearInterval(look);
-          resolve();
-        }, DRAIN_LOOK_MS);
-      });
+    drain: (idleMs, msMax) => {
+      drained ??= leave(idleMs, msMax);
+      return drained;
     },
-    close: () => {
-      if (closed) return;
-      closed = true;
-      server.close();
-      for (const mounted of socketRoutes.values()) mounted.close();
-      for (const { socket } of connections) socket.destroy();
-      for (const socket of [...sockets.connected]) socket.close();
-    },
+    close,
   };
+
+  async function leave(idleMs: number, msMax: number): Promise<void> {
+    await quietTurn();
+    // In this order: who is told to come back on another connection must not find this process listening.
+    closeListenSocket();
+    shared.draining = true;
+    for (const stream of [...shared.endless]) stream.drain();
+    const startedMs = Date.now();
+    const isOver = (nowMs: number): boolean => {
+      const isIdle = nowMs - Math.max(startedMs, shared.lastRequestMs) >= idleMs;
+      const isAsked = connections.size > 0 && (!isIdle || isBusy());
+      const hasSockets = sockets.socketCount > 0 || nowMs - sockets.lastSocketEndMs < SOCKET_LINGER_MS;
+      return closed || nowMs - startedMs >= msMax || !(isAsked || hasSockets);
+    };
+    do {
+      await until(isOver);
+      // A request that waits to be read when its connection is closed would be reset: there may be one by now.
+      await quietTurn();
+    } while (!isOver(Date.now()));
+    close();
+  }
+  function close(): void {
+    if (closed) return;
+    closed = true;
+    server.close();
+    for (const mounted of socketRoutes.values()) mounted.close();
+    for (const { socket } of connections) socket.destroy();
+    for (const socket of [...sockets.connected]) socket.close();
+  }
 }
 
 /** A WebSocket's address, and the clock of those that are silent. */
@@ -240,6 +250,7 @@ function createHttpServer(tls: TlsFiles | undefined, isSocketPath: (path: string
           ...settings,
           cert: readFileSync(tls.certFile),
           key: readFileSync(tls.keyFile),
+          ciphers: TLS_CIPHERS,
           handshakeTimeout: STALLED_MS,
         });
   // The bound is that of their bytes; past this number the library would leave some out.
