@@ -1,6 +1,7 @@
 // Every upper bound of the service in one place, each with its unit and the reason for its size: whatever grows has an
 // end here. `limits.bodyBytesMax` reads one; docs/limits.md is made from the same table (scripts/generate-docs.mjs).
 import { type Bound, bound, documents, explanations } from './core-limits.ts';
+import { load } from './load-limits.ts';
 import { sockets } from './socket-limits.ts';
 
 const MIB = 1_048_576;
@@ -298,6 +299,7 @@ const chapters = {
   'Flag documents': documents,
   'Event streams': eventStreams,
   Sockets: sockets,
+  'Hostile load': load,
   Processes: processes,
   'Logs and metrics': observation,
 } as const satisfies Record<string, Readonly<Record<string, Bound>>>;
@@ -312,6 +314,7 @@ const table = {
   ...documents,
   ...eventStreams,
   ...sockets,
+  ...load,
   ...processes,
   ...observation,
 };

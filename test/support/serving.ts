@@ -234,7 +234,7 @@ export async function startServing(
     },
     unknownFlags: { count: (...counted) => void serving.unknown.push(counted) },
     accessLog: { wants: () => true, record: (entry) => void serving.logged.push(entry) },
-    config: { host: '127.0.0.1', port: 0, allowedOrigins },
+    config: { host: '127.0.0.1', port: 0, allowedOrigins, workers: 1, connectionsPerAddress: 0 },
     logger: {
       error: (fields, message) => void serving.failures.push(`${message} ${String((fields as { err?: unknown }).err)}`),
     },

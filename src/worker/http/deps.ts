@@ -17,7 +17,13 @@ export interface HttpDeps {
   readonly tallies: Pick<Tallies, 'request' | 'count' | 'gauge' | 'answered'>;
   readonly unknownFlags: Pick<UnknownFlagCounts, 'count'>;
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;
-  readonly config: { readonly host: string; readonly port: number; readonly allowedOrigins: readonly string[] };
+  readonly config: {
+    readonly host: string;
+    readonly port: number;
+    readonly allowedOrigins: readonly string[];
+    readonly workers: number;
+    readonly connectionsPerAddress: number;
+  };
   readonly build: { readonly version: string; readonly build: string };
   readonly hash: HashUser;
   readonly hashText: HashText;
