@@ -33,7 +33,8 @@ export class UwsLargeReply implements UnreadReply {
     const [, isWhole] = res.tryEnd(body, this.bytes);
     if (isWhole) return this.over();
     this.restFrom = res.getWriteOffset();
-    this.rest = body.slice(this.restFrom);
+    // Not slice: of a Buffer that is no copy.
+    this.rest = new Uint8Array(body.subarray(this.restFrom));
     res.onWritable((offset) => this.goOn(offset));
     this.unread.set(this, this.bytes - this.restFrom);
   }
