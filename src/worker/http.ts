@@ -35,10 +35,10 @@ import { askForUpgrade, createSocketSide } from './sockets.ts';
 import { createTransport } from './transport/create-transport.ts';
 import type { Transport } from './transport/transport.ts';
 
-/** A connection on which nothing came for this long while draining is an idle one. */
-const DRAIN_QUIET_MS = 250;
-/** Left of the deadline for the last close frames to go. */
-const DRAIN_MARGIN_MS = 250;
+/** Left of the deadline for the process to end by itself. */
+const EXIT_MARGIN_MS = 50;
+/** Left of that for the last close frames to go. */
+const CLOSE_FRAMES_MS = 200;
 
 /** How often the metrics of connections are set: as often as they are told. */
 const STANDING_MS = 250;
@@ -47,10 +47,12 @@ export interface Http {
   /** Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had. */
   listen(): Promise<number>;
   /**
-   * Unready at once; after `delayMs` takes no new connections and closes each with its next reply. Resolves when
-   * nothing is in flight and no WebSocket is left, which takes `deadlineMs` at most. May be called twice.
+   * Unready at once, and else as ever for `delayMs`: until load balancers have seen it, who is told to come back on
+   * another connection comes back to this worker. Then takes no new connections and closes each with its next reply.
+   * Resolves when all are closed: nothing is in flight, no WebSocket is left, and no request has come for `idleMs`;
+   * after `deadlineMs`, which includes the delay, in any case. May be called twice.
    */
-  drain(delayMs: number, deadlineMs: number): Promise<void>;
+  drain(delayMs: number, deadlineMs: number, idleMs: number): Promise<void>;
   /** Cuts every connection. May be called twice. */
   close(): void;
 }
@@ -130,11 +132,12 @@ export function createHttp(deps: HttpDeps): Http {
       overload.start();
       return listenPort;
     },
-    drain: (delayMs, deadlineMs) => {
+    drain: (delayMs, deadlineMs, idleMs) => {
       state.draining = true;
       drained ??= delay(delayMs).then(() => {
-        sockets.drain(Math.max(0, deadlineMs - delayMs - DRAIN_MARGIN_MS));
-        return transport?.drain(DRAIN_QUIET_MS);
+        const msMax = Math.max(0, deadlineMs - delayMs - EXIT_MARGIN_MS);
+        sockets.drain(Math.max(0, msMax - CLOSE_FRAMES_MS));
+        return transport?.drain(idleMs, msMax);
       });
       return drained;
     },

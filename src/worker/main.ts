@@ -29,8 +29,14 @@ import { createUploads } from './uploads.ts';
 
 type Hello = Extract<ToPrimary, { type: 'hello' }>;
 
+/**
+ * How long a worker that stops with its service waits for kept connections on which nothing comes: who uses one asks
+ * again within that time, and a service that stops has others to go to.
+ */
+const STOP_IDLE_MS = 1000;
+
 /** Resolves when the worker listens. It ends by itself: drained, orphaned for too long, or by a bug. */
-export async function runWorker(slot: number): Promise<void> {
+export async function runWorker(slot: number, generation: string): Promise<void> {
   outlivePrimary();
   const config = loadConfig(process.env);
   const logger = createLogger({ level: config.logLevel, name: `worker ${slot}` });
@@ -41,12 +47,12 @@ export async function runWorker(slot: number): Promise<void> {
 
   const link = createPrimaryLink({
     socketPath: () => runDir.socketPath(),
-    hello: () => sayHello(slot, build, holder, limiter),
+    hello: () => sayHello({ slot, build, generation }, holder, limiter),
     receive,
     onConnected() {
       clearTimeout(orphanTimer);
       unknownFlags.retell();
-      if (listening) link.send({ type: 'listening' });
+      if (listening && !draining) link.send({ type: 'listening' });
     },
     onLost: awaitPrimary,
     warn,
@@ -81,23 +87,25 @@ export async function runWorker(slot: number): Promise<void> {
   /** An orphan for ORPHAN_TIMEOUT_MS drains; one whose primary died before it was reached is an orphan too. */
   function awaitPrimary(): void {
     if (config.orphanTimeoutMs === 0) return;
-    const end = (): void => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0);
+    const end = (): void => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0, STOP_IDLE_MS);
     orphanTimer = setTimeout(end, config.orphanTimeoutMs);
   }
 
   function receive(message: Exclude<ToWorker, Settled>): void {
     if (message.type === 'welcome') return;
-    if (message.type === 'drain') void drain('asked by the primary', message.deadlineMs, message.delayMs);
-    else holder.receive(message);
+    if (message.type === 'drain') {
+      const { deadlineMs, delayMs, idleMs = STOP_IDLE_MS } = message;
+      void drain('asked by the primary', deadlineMs, delayMs, idleMs);
+    } else holder.receive(message);
   }
 
   /** Answers what is in flight, then exits; at the deadline in any case, orphaned or not. */
-  async function drain(why: string, deadlineMs: number, delayMs: number): Promise<void> {
+  async function drain(why: string, deadlineMs: number, delayMs: number, idleMs: number): Promise<void> {
     if (draining) return;
     draining = true;
     logger.info({ why, deadline_ms: deadlineMs }, 'draining');
     setTimeout(() => process.exit(0), deadlineMs);
-    await http.drain(delayMs, deadlineMs);
+    await http.drain(delayMs, deadlineMs, idleMs);
     // What it holds of rate limits goes to the others.
     limiter.close();
     process.exit(0);
@@ -105,7 +113,7 @@ export async function runWorker(slot: number): Promise<void> {
 
   onSignal((signal) => {
     // While the primary stands, signals are the launcher's business: a terminal sends them to the whole group.
-    if (!link.connected) void drain(signal, config.shutdownTimeoutMs, config.drainDelayMs);
+    if (!link.connected) void drain(signal, config.shutdownTimeoutMs, config.drainDelayMs, STOP_IDLE_MS);
   });
 
   awaitPrimary();
@@ -162,14 +170,13 @@ async function listen(http: Http, logger: ReturnType<typeof createLogger>): Prom
   }
 }
 
-function sayHello(slot: number, build: string, holder: SnapshotHolder, limiter: Limiter): Hello {
+function sayHello(own: Pick<Hello, 'slot' | 'build' | 'generation'>, holder: SnapshotHolder, limiter: Limiter): Hello {
   return {
     type: 'hello',
     role: 'worker',
     pid: process.pid,
     startTime: ownIdentity().startTime,
-    slot,
-    build,
+    ...own,
     epoch: holder.current?.epoch ?? '',
     revision: holder.current?.revision ?? 0,
     leases: limiter.uses(),

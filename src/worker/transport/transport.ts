@@ -109,11 +109,11 @@ export interface Transport {
   /** Resolves with the port in use; rejects when the address cannot be had. */
   listen(host: string, port: number): Promise<number>;
   /**
-   * Closes the listen socket; from now on every reply closes its connection. Resolves when no WebSocket
-   * is left (their owners end them) and no other connection, or nothing is in flight and no request has come for
-   * `quietMs`: the connections left are idle ones.
+   * Closes the listen socket; from then on every reply closes its connection. Waits until no WebSocket is left (their
+   * owners end them), nothing is in flight, and no other connection is left or no request has come for `idleMs`; at most
+   * for `msMax`. Then it closes what is left, which is idle unless the time was up, and resolves. May be called twice.
    */
-  drain(quietMs: number): Promise<void>;
+  drain(idleMs: number, msMax: number): Promise<void>;
   /** What is open, and what of it clients have not taken. */
   readonly standing: TransportStanding;
   /** Cuts every connection. May be called twice. */

@@ -4,6 +4,7 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t } from 'uWebSockets.js';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { loadUws } from './load-uws.ts';
+import { quietTurn } from './quiet-turn.ts';
 import { UwsReplyStream } from './reply-stream.ts';
 import type { SocketRoute } from './socket.ts';
 import type {
@@ -65,6 +66,7 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
   let fallback: Handler = () => {};
   let listenSocket: us_listen_socket | undefined;
   let closed = false;
+  let drained: Promise<void> | undefined;
   // The type declarations leave `filter` out: called with +1 for a connection that opens and -1 for one that closes.
   const counting = app as unknown as { filter(visit: (res: HttpResponse, change: number) => number): void };
   counting.filter((res, change) => {
@@ -141,23 +143,9 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
           return resolve(uws.us_socket_local_port(token as unknown as Parameters<typeof uws.us_socket_local_port>[0]));
         });
       }),
-    drain: (quietMs) => {
-      shared.draining = true;
-      shared.closing = true;
-      closeListenSocket();
-      for (const stream of [...shared.endless]) stream.drain();
-      const startedMs = Date.now();
-      return new Promise((resolve) => {
-        const look = setInterval(() => {
-          const nowMs = Date.now();
-          const quiet = nowMs - Math.max(startedMs, shared.lastRequestMs) >= quietMs;
-          const isAsked = connectionCount > 0 && (shared.inFlight > 0 || !quiet);
-          const hasSockets = sockets.socketCount > 0 || nowMs - sockets.lastSocketEndMs < SOCKET_LINGER_MS;
-          if (!closed && (isAsked || hasSockets)) return;
-          clearInterval(look);
-          resolve();
-        }, DRAIN_LOOK_MS);
-      });
+    drain: (idleMs, msMax) => {
+      drained ??= leave(idleMs, msMax);
+      return drained;
     },
     standing: {
       get connections() {
@@ -170,14 +158,48 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
         return shared.unread.cutCount;
       },
     },
-    close: () => {
-      if (closed) return;
-      closed = true;
-      shared.unread.close();
-      closeListenSocket();
-      app.close();
-    },
+    close,
   };
+
+  async function leave(idleMs: number, msMax: number): Promise<void> {
+    await quietTurn();
+    // In this order: who is told to come back on another connection must not find this process listening.
+    closeListenSocket();
+    shared.draining = true;
+    shared.closing = true;
+    for (const stream of [...shared.endless]) stream.drain();
+    const startedMs = Date.now();
+    const isOver = (nowMs: number): boolean => {
+      const isIdle = nowMs - Math.max(startedMs, shared.lastRequestMs) >= idleMs;
+      const isAsked = connectionCount > 0 && (shared.inFlight > 0 || !isIdle);
+      const hasSockets = sockets.socketCount > 0 || nowMs - sockets.lastSocketEndMs < SOCKET_LINGER_MS;
+      return closed || nowMs - startedMs >= msMax || !(isAsked || hasSockets);
+    };
+    do {
+      await until(isOver);
+      // A request that waits to be read when its connection is closed would be reset: there may be one by now.
+      await quietTurn();
+    } while (!isOver(Date.now()));
+    close();
+  }
+  function close(): void {
+    if (closed) return;
+    closed = true;
+    shared.unread.close();
+    closeListenSocket();
+    app.close();
+  }
+}
+
+/** Resolves once `holds` does; it is given Date.now(). */
+function until(holds: (nowMs: number) => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const look = setInterval(() => {
+      if (!holds(Date.now())) return;
+      clearInterval(look);
+      resolve();
+    }, DRAIN_LOOK_MS);
+  });
 }
 
 /** The one exchange that all synchronous handlers share: nothing is allocated for a request answered at once. */
