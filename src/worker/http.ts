@@ -9,6 +9,7 @@ import { createTurns } from './batch/turns.ts';
 import { type ConnectionGate, createConnectionGate } from './connection-gate.ts';
 import { createEventStreams } from './event-streams.ts';
 import type { KeyedHandlers, OpenHandlers } from './http/call.ts';
+import { createClients } from './http/client-address.ts';
 import { createCors } from './http/cors.ts';
 import { createDeliver } from './http/deliver.ts';
 import type { HttpDeps } from './http/deps.ts';
@@ -86,7 +87,8 @@ export function createHttp(deps: HttpDeps): Http {
     ofrepStream: createStreamHandler(deps, streams, Date.now),
     openSocket: askForUpgrade,
   };
-  const deliver = createDeliver(deps, cors);
+  const clients = createClients(deps.config.trustProxy);
+  const deliver = createDeliver(deps, cors, clients);
   const { pipeline, leave } = createPipeline({ http: deps, auth, cors, deliver, keyed, open, overload });
   const replies = createShortReplies(deliver, createPreparedHead(deps.holder, cors.enabled));
   const shortly = { http: deps, auth, pipeline, leave, overload, corsEnabled: cors.enabled };
@@ -99,6 +101,7 @@ export function createHttp(deps: HttpDeps): Http {
   const evaluateGet = createEvaluateGet({
     http: deps,
     auth,
+    clients,
     hash: deps.hash,
     pipeline,
     overload,
@@ -117,7 +120,7 @@ export function createHttp(deps: HttpDeps): Http {
     listen: async () => {
       transport = await createTransport({
         onFailure: createFailureAnswer(deliver, deps.logger),
-        tls: undefined,
+        tls: deps.tls,
         admits: gate.admits,
         crowdedCount: gate.crowdedCount,
       });

@@ -2,11 +2,13 @@
 // that dies when its handler returns, replies to connections that are gone, body chunks that are taken away again,
 // writes outside a cork, an exception or a forgotten reply that would end the process.
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t } from 'uWebSockets.js';
+import { addressFromBytes } from './address.ts';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { loadUws } from './load-uws.ts';
 import { quietTurn } from './quiet-turn.ts';
 import { UwsReplyStream } from './reply-stream.ts';
 import type { SocketRoute } from './socket.ts';
+import { TLS_CIPHERS } from './tls-ciphers.ts';
 import type {
   Exchange,
   Handler,
@@ -27,9 +29,6 @@ const DRAIN_LOOK_MS = 10;
 /** A process that ends while a client's last messages are still coming in would reset what it sent that client. */
 const SOCKET_LINGER_MS = 100;
 
-/** An IPv4 address on a socket that takes both. */
-const MAPPED = /^(?:::|0000:0000:0000:0000:0000:)ffff:\d+\.\d+\.\d+\.\d+$/i;
-
 /** What the connections of one server have in common. */
 interface Shared {
   draining: boolean;
@@ -47,7 +46,9 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
   const uws = await loadUws();
   const { tls } = options;
   const app: TemplatedApp =
-    tls === undefined ? uws.App() : uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
+    tls === undefined
+      ? uws.App()
+      : uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile, ssl_ciphers: TLS_CIPHERS });
   const shared: Shared = {
     draining: false,
     closing: false,
@@ -324,6 +325,10 @@ class Held implements HeldExchange {
     return this.incoming.next();
   }
 
+  remoteAddress(): string {
+    return this.open && !this.aborted ? addressOf(this.res) : '';
+  }
+
   closeAfterReply(): void {
     this.closing = true;
   }
@@ -397,6 +402,5 @@ class Held implements HeldExchange {
 }
 
 function addressOf(res: HttpResponse): string {
-  const text = Buffer.from(res.getRemoteAddressAsText()).toString('latin1');
-  return MAPPED.test(text) ? text.slice(text.lastIndexOf(':') + 1) : text;
+  return addressFromBytes(new Uint8Array(res.getRemoteAddress()));
 }
