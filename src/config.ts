@@ -27,6 +27,8 @@ export interface Config {
   readonly bootstrapAdminKey: string | undefined;
   /** As browsers send them: lower-case scheme and host, no default port, no path. */
   readonly allowedOrigins: readonly string[];
+  /** Open at once on this node; 0: as many as come. */
+  readonly connectionsPerAddress: number;
   readonly metricsPort: number | undefined;
   readonly metricsHost: string;
   /** Absolute; undefined, as the key's: plain HTTP. Whether the two can be used is found out by `readTls`. */
@@ -134,6 +136,15 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     fallback: () => Object.freeze([]),
     meaning:
       'Origins of web pages whose scripts may call the API (CORS) or open a WebSocket, exact, with commas between. "*" is not taken.',
+  },
+  connectionsPerAddress: {
+    // High, because many clients may share an address; it is there so that one of them cannot take all connections.
+    name: 'CONNECTIONS_PER_ADDRESS',
+    ...integer(0, limits.connectionsPerAddressMax),
+    fallback: '8192',
+    meaning:
+      'Connections that one client address (of IPv6: one /64) may have open on this node, those it opened within a second ' +
+      'counted too; further ones are closed. 127.0.0.1 and ::1 are exempt. 0: no such limit.',
   },
   metricsPort: {
     name: 'METRICS_PORT',

@@ -244,7 +244,15 @@ export async function startServing(
     },
     unknownFlags: { count: (...counted) => void serving.unknown.push(counted) },
     accessLog: { wants: () => true, record: (entry) => void serving.logged.push(entry) },
-    config: { host, port: 0, allowedOrigins, transport: transportUnderTest, trustProxy },
+    config: {
+      host,
+      port: 0,
+      allowedOrigins,
+      transport: transportUnderTest,
+      trustProxy,
+      workers: 1,
+      connectionsPerAddress: 0,
+    },
     tls,
     logger: {
       error: (fields, message) => void serving.failures.push(`${message} ${String((fields as { err?: unknown }).err)}`),

@@ -4,9 +4,11 @@ import type { Socket } from 'node:net';
 import { canonicalAddress } from './address.ts';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { type Connection, connectionOf } from './node-connection.ts';
+import { isLarge, NodeLargeReply } from './node-large-reply.ts';
 import { writeHead } from './node-reply.ts';
 import { NodeReplyStream } from './node-reply-stream.ts';
 import type { Exchange, Head, HeldExchange, ReplyStream, StreamKind } from './transport.ts';
+import type { UnreadReplies } from './unread-replies.ts';
 
 const NOTHING = new Uint8Array(0);
 const NOT_ASCII = /[\x80-\xff]/;
@@ -16,12 +18,15 @@ const SCHEME_AND_HOST = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?]*/;
 /** What the connections of one server have in common. */
 export interface Shared {
   draining: boolean;
+  /** Each reply closes its connection: of a drain, or because there are too many. */
+  closing: boolean;
   /** Held, and not answered yet. */
   inFlight: number;
   /** performance.now() of the last request or reply; kept while draining only. */
   lastRequestMs: number;
   /** Replies without an end of their own: not in flight, and ended by a drain. */
   readonly endless: Set<NodeReplyStream>;
+  readonly unread: UnreadReplies;
 }
 
 /** The one exchange that all synchronous handlers share. */
@@ -46,7 +51,7 @@ export class NodeExchange implements Exchange {
     this.req = req;
     this.res = res;
     this.open = true;
-    this.closing = this.shared.draining;
+    this.closing = this.shared.closing;
     this.awaitsContinue = awaitsContinue;
     const url = asUtf8(req.url ?? '');
     this.target = url.startsWith('/') ? url : originForm(url);
@@ -92,7 +97,7 @@ export class NodeExchange implements Exchange {
   send(status: string, head: Head, body: string | Uint8Array): void {
     this.open = false;
     // Whoever waits to be told before it sends its body may take this for the end, or not.
-    write(this.req, this.res, status, head, body, this.closing || this.awaitsContinue);
+    write(this.shared, this.req, this.res, status, head, body, this.closing || this.awaitsContinue);
   }
 
   sendEmpty(status: string, head: Head, contentLength: number | undefined): void {
@@ -195,21 +200,22 @@ class Held implements HeldExchange {
   send(status: string, head: Head, body: string | Uint8Array): void {
     if (!this.settle()) return;
     this.leave();
-    write(this.req, this.res, status, head, body, this.closing || this.shared.draining);
+    write(this.shared, this.req, this.res, status, head, body, this.closing || this.shared.closing);
   }
 
   sendEmpty(status: string, head: Head, contentLength: number | undefined): void {
     if (!this.settle()) return;
     this.leave();
-    writeEmpty(this.req, this.res, status, head, contentLength, this.closing || this.shared.draining);
+    writeEmpty(this.req, this.res, status, head, contentLength, this.closing || this.shared.closing);
   }
 
   stream(status: string, head: Head, kind: StreamKind): ReplyStream {
     const alive = this.settle();
     const { shared } = this;
     const endless = kind === 'endless';
-    const closing = this.closing || shared.draining;
-    const stream = new NodeReplyStream(this.res, this.connection, { status, head, closing, alive }, () => {
+    const closing = this.closing || shared.closing;
+    const beginning = { status, head, closing, alive, unread: shared.unread };
+    const stream = new NodeReplyStream(this.res, this.connection, beginning, () => {
       this.connection.settle(this);
       if (endless) shared.endless.delete(stream);
       else this.leave();
@@ -308,6 +314,7 @@ function declaredBytes(req: IncomingMessage): number | undefined {
 }
 
 function write(
+  shared: Shared,
   req: IncomingMessage,
   res: ServerResponse,
   status: string,
@@ -319,9 +326,14 @@ function write(
   if (closing || !res.shouldKeepAlive) endWithReply(req, connectionOf(req.socket));
   const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
   writeHead(res, status, head, bytes, closing);
+  if (isLarge(body)) {
+    new NodeLargeReply(res, connectionOf(req.socket), shared.unread).send(body);
+    return;
+  }
   // What is not sent at once is kept, and the bytes belong to whoever has made them.
   res.end(typeof body === 'string' ? body : Buffer.from(body));
-  watchUnsent(req.socket);
+  // The library goes on with its own times as soon as the reply is out.
+  if (req.socket.writableLength > 0) connectionOf(req.socket).watch();
 }
 
 function writeEmpty(
@@ -336,11 +348,6 @@ function writeEmpty(
   if (closing || !res.shouldKeepAlive) endWithReply(req, connectionOf(req.socket));
   writeHead(res, status, head, contentLength, closing);
   res.end();
-}
-
-/** The library goes on with its own times as soon as the reply is out. */
-function watchUnsent(socket: Socket): void {
-  if (socket.writableLength > 0) connectionOf(socket).watch();
 }
 
 /** Nothing more is served on a connection that ends with this request's reply. */

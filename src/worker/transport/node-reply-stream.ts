@@ -4,6 +4,7 @@ import { limits } from '../../limits.ts';
 import type { Connection } from './node-connection.ts';
 import { writeHead } from './node-reply.ts';
 import type { Head, ReplyStream } from './transport.ts';
+import type { UnreadReplies, UnreadReply } from './unread-replies.ts';
 
 interface Beginning {
   readonly status: string;
@@ -12,9 +13,12 @@ interface Beginning {
   readonly closing: boolean;
   /** False when the client has gone already. */
   readonly alive: boolean;
+  /** Where its unsent bytes are counted. */
+  readonly unread: UnreadReplies;
 }
 
-export class NodeReplyStream implements ReplyStream {
+export class NodeReplyStream implements ReplyStream, UnreadReply {
+  readonly isPaced = false;
   private readonly res: ServerResponse;
   private readonly connection: Connection;
   private readonly beginning: Beginning;
@@ -44,7 +48,7 @@ export class NodeReplyStream implements ReplyStream {
     const accepted = this.res.write(typeof chunk === 'string' ? chunk : Buffer.from(chunk));
     if (accepted) return true;
     if (this.res.writableLength > limits.streamUnsentBytesMax) this.close();
-    else this.connection.watch();
+    else this.beginning.unread.set(this, this.res.writableLength);
     return false;
   }
 
@@ -78,6 +82,10 @@ export class NodeReplyStream implements ReplyStream {
     this.abort();
   }
 
+  cut(): void {
+    this.close();
+  }
+
   /** The server is stopping: the owner may say a last word, then the reply ends. */
   drain(): void {
     if (!this.open) return;
@@ -102,12 +110,13 @@ export class NodeReplyStream implements ReplyStream {
 
   private writable(): void {
     if (!this.open) return;
-    this.connection.unwatch();
+    this.beginning.unread.set(this, 0);
     this.tellWritable?.();
   }
 
   private over(): void {
     this.open = false;
+    this.beginning.unread.set(this, 0);
     this.onOver();
   }
 }

@@ -17,6 +17,7 @@ import { quietTurn, until } from './quiet-turn.ts';
 import type { SocketRoute } from './socket.ts';
 import { TLS_CIPHERS } from './tls-ciphers.ts';
 import type { Handler, TlsFiles, Transport, TransportOptions } from './transport.ts';
+import { UnreadReplies } from './unread-replies.ts';
 
 /** How often the server looks for requests whose head does not come to its end. */
 const HEAD_LOOK_MS = 1000;
@@ -31,13 +32,22 @@ const WEB_SOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
 
 /** Makes a server that does not listen yet. Throws when the files of TLS cannot be read. */
 export function createNodeTransport(options: TransportOptions): Transport {
-  const shared: Shared = { draining: false, inFlight: 0, lastRequestMs: 0, endless: new Set() };
+  const shared: Shared = {
+    draining: false,
+    closing: false,
+    inFlight: 0,
+    lastRequestMs: 0,
+    endless: new Set(),
+    unread: new UnreadReplies(),
+  };
   const sockets: NodeSockets = {
     socketCount: 0,
     lastSocketEndMs: 0,
     connected: new Set(),
     onFailure: (error) => options.onFailure(error, undefined),
   };
+  /** Of any kind: a handshake of TLS, HTTP, a WebSocket. */
+  let openCount = 0;
   const connections = new Set<Connection>();
   const patterns = new Patterns();
   const socketRoutes = new Map<string, MountedRoute>();
@@ -56,13 +66,19 @@ export function createNodeTransport(options: TransportOptions): Transport {
     });
   });
   server.prependListener('connection', (socket: NetSocket) => {
-    if (!options.admits(addressOf(socket))) socket.destroy();
+    count(1);
+    socket.once('close', () => count(-1));
+    if (!options.admits(addressOf(socket), openCount)) socket.destroy();
   });
   server.on('request', (req, res) => receive(req, res, false));
   server.on('checkContinue', (req, res) => receive(req, res, true));
   server.on('upgrade', upgrade);
   server.on('clientError', refuseUnread);
 
+  function count(change: number): void {
+    openCount += change;
+    shared.closing = shared.draining || openCount > options.crowdedCount;
+  }
   function receive(req: IncomingMessage, res: ServerResponse, awaitsContinue: boolean): void {
     const connection = connectionOf(req.socket);
     // What comes after the last reply may be the body of a request that was refused.
@@ -149,6 +165,17 @@ export function createNodeTransport(options: TransportOptions): Transport {
       drained ??= leave(idleMs, msMax);
       return drained;
     },
+    standing: {
+      get connections() {
+        return openCount;
+      },
+      get unreadBytes() {
+        return shared.unread.bytes;
+      },
+      get repliesCut() {
+        return shared.unread.cutCount;
+      },
+    },
     close,
   };
 
@@ -157,6 +184,7 @@ export function createNodeTransport(options: TransportOptions): Transport {
     // In this order: who is told to come back on another connection must not find this process listening.
     closeListenSocket();
     shared.draining = true;
+    shared.closing = true;
     for (const stream of [...shared.endless]) stream.drain();
     const startedMs = Date.now();
     const isOver = (nowMs: number): boolean => {
@@ -175,6 +203,7 @@ export function createNodeTransport(options: TransportOptions): Transport {
   function close(): void {
     if (closed) return;
     closed = true;
+    shared.unread.close();
     server.close();
     for (const mounted of socketRoutes.values()) mounted.close();
     for (const { socket } of connections) socket.destroy();

@@ -29,6 +29,7 @@ async function listen(t: Test, serve: (held: HeldExchange) => void): Promise<Ser
     onFailure: (error) => void failures.push(error),
     tls: undefined,
     admits: () => true,
+    crowdedCount: Number.POSITIVE_INFINITY,
   });
   transport.fallback((exchange) => serve(exchange.hold(BODY_BYTES_MAX, UNREAD_BYTES_MAX)));
   const port = await transport.listen('127.0.0.1', 0);
