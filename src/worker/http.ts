@@ -8,6 +8,7 @@ import { createPlans } from './batch/plans.ts';
 import { createTurns } from './batch/turns.ts';
 import { createEventStreams } from './event-streams.ts';
 import type { KeyedHandlers, OpenHandlers } from './http/call.ts';
+import { createClients } from './http/client-address.ts';
 import { createCors } from './http/cors.ts';
 import { createDeliver } from './http/deliver.ts';
 import type { HttpDeps } from './http/deps.ts';
@@ -78,7 +79,8 @@ export function createHttp(deps: HttpDeps): Http {
     ofrepStream: createStreamHandler(deps, streams, Date.now),
     openSocket: askForUpgrade,
   };
-  const deliver = createDeliver(deps, cors);
+  const clients = createClients(deps.config.trustProxy);
+  const deliver = createDeliver(deps, cors, clients);
   const { pipeline, leave } = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
   const replies = createShortReplies(deliver, createPreparedHead(deps.holder, cors.enabled));
   const shortly = { http: deps, auth, pipeline, leave, corsEnabled: cors.enabled };
@@ -91,6 +93,7 @@ export function createHttp(deps: HttpDeps): Http {
   const evaluateGet = createEvaluateGet({
     http: deps,
     auth,
+    clients,
     hash: deps.hash,
     pipeline,
     corsEnabled: cors.enabled,
@@ -104,7 +107,7 @@ export function createHttp(deps: HttpDeps): Http {
     listen: async () => {
       transport = await createTransport({
         onFailure: createFailureAnswer(deliver, deps.logger),
-        tls: undefined,
+        tls: deps.tls,
         admits: () => true,
       });
       state.transport = transport.name;

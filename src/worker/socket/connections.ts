@@ -202,7 +202,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
           deliver.whole(exchange, delivery, admission.refusal);
           return undefined;
         }
-        deliver.switched(delivery);
+        deliver.switched(exchange, delivery);
         return open(admission.key, admission.verdict);
       },
     },

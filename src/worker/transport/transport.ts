@@ -26,7 +26,10 @@ export interface Exchange {
   send(status: string, head: Head, body: string | Uint8Array): void;
   /** Answers without one. `contentLength` is what HEAD tells; undefined: no such header (204, 304). */
   sendEmpty(status: string, head: Head, contentLength: number | undefined): void;
-  /** The address at the other end of the connection, which may be a proxy's; IPv4 as `203.0.113.7`, mapped or not. */
+  /**
+   * The address at the other end of the connection, which may be a proxy's; IPv4 as `203.0.113.7`, mapped or not, IPv6 as
+   * RFC 5952 writes it. To be asked before the reply.
+   */
   remoteAddress(): string;
   /** Closes the connection once the reply is out. To be called before it is sent. */
   closeAfterReply(): void;
@@ -59,6 +62,8 @@ export interface HeldExchange {
   sendEmpty(status: string, head: Head, contentLength: number | undefined): void;
   /** Answers in chunks. Not for HEAD: that is `sendEmpty` without a length. */
   stream(status: string, head: Head, kind: StreamKind): ReplyStream;
+  /** As Exchange.remoteAddress; empty once a reply has gone out, or the client has gone. */
+  remoteAddress(): string;
   closeAfterReply(): void;
 }
 

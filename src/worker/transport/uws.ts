@@ -2,6 +2,7 @@
 // that dies when its handler returns, replies to connections that are gone, body chunks that are taken away again,
 // writes outside a cork, an exception or a forgotten reply that would end the process.
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t } from 'uWebSockets.js';
+import { addressFromBytes } from './address.ts';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { loadUws } from './load-uws.ts';
 import { quietTurn } from './quiet-turn.ts';
@@ -23,9 +24,6 @@ import { asksForWebSocket, type SocketsShared, socketBehavior, UwsSocket } from 
 const DRAIN_LOOK_MS = 10;
 /** A process that ends while a client's last messages are still coming in would reset what it sent that client. */
 const SOCKET_LINGER_MS = 100;
-
-/** An IPv4 address on a socket that takes both. */
-const MAPPED = /^(?:::|0000:0000:0000:0000:0000:)ffff:\d+\.\d+\.\d+\.\d+$/i;
 
 /** What the connections of one server have in common. */
 interface Shared {
@@ -296,6 +294,10 @@ class Held implements HeldExchange {
     return this.incoming.next();
   }
 
+  remoteAddress(): string {
+    return this.open && !this.aborted ? addressOf(this.res) : '';
+  }
+
   closeAfterReply(): void {
     this.closing = true;
   }
@@ -359,8 +361,7 @@ class Held implements HeldExchange {
 }
 
 function addressOf(res: HttpResponse): string {
-  const text = Buffer.from(res.getRemoteAddressAsText()).toString('latin1');
-  return MAPPED.test(text) ? text.slice(text.lastIndexOf(':') + 1) : text;
+  return addressFromBytes(new Uint8Array(res.getRemoteAddress()));
 }
 
 function write(res: HttpResponse, status: string, head: Head, body: string | Uint8Array, closing: boolean): void {
