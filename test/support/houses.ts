@@ -76,7 +76,7 @@ export const houses: Readonly<Record<string, House>> = {
   },
   launcher: { rooms: ['config', 'errors', 'observe', 'run', 'tls'], packages: [], node: true },
   cli: {
-    rooms: ['build-info', 'config', 'core', 'errors', 'ipc', 'limits', 'run', 'storage'],
+    rooms: ['build-info', 'config', 'core', 'errors', 'ipc', 'limits', 'run', 'storage', 'tls'],
     packages: [],
     node: true,
   },
