@@ -36,10 +36,13 @@ async function run(role: string | undefined): Promise<number> {
       // PM2's channel would keep the loop alive.
       return process.exit(await (await import('./launcher/main.ts')).runLauncher());
     case 'primary':
-      await (await import('./primary/main.ts')).runPrimary();
+      await (await import('./primary/main.ts')).runPrimary(process.env['BURGEE_GENERATION'] ?? '');
       return 0;
     case 'worker':
-      await (await import('./worker/main.ts')).runWorker(readSlot(process.env['BURGEE_SLOT']));
+      await (await import('./worker/main.ts')).runWorker(
+        readSlot(process.env['BURGEE_SLOT']),
+        process.env['BURGEE_GENERATION'] ?? '',
+      );
       return 0;
     default:
       print(2, `burgee: BURGEE_ROLE is set by the service itself; "${role}" is no role. Unset it.`);
