@@ -2,9 +2,12 @@
 // killed, by random schedules, while clients write and read. No acknowledged write may be lost, followed by an older
 // answer, or published by two.
 //
-//   npm run chaos:hand-over -- [--schedules 500] [--seed 1] [--only N] [--verbose] [--main PATH]
+//   npm run chaos:hand-over -- [--schedules 500] [--seed 1] [--only N] [--verbose] [--main PATH] [--break RULE]
+//     [--faults 'freeze orphans,kill launcher'] (default: all)
 import { parseArgs } from 'node:util';
+import { BROKEN_RULES, type BrokenRuleName, breakRule } from '../test/support/hand-over/broken-rules.ts';
 import { type Findings, runExperiment, summary, total } from '../test/support/hand-over/experiment.ts';
+import { FAULT_TYPES } from '../test/support/hand-over/schedule.ts';
 
 const { values } = parseArgs({
   options: {
@@ -12,9 +15,21 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     only: { type: 'string' },
     main: { type: 'string' },
+    faults: { type: 'string' },
+    break: { type: 'string' },
     verbose: { type: 'boolean', default: false },
   },
 });
+if (values.break !== undefined && !(values.break in BROKEN_RULES))
+  throw new Error(`--break takes one of: ${Object.keys(BROKEN_RULES).join(', ')}`);
+const broken = values.break === undefined ? undefined : breakRule(values.break as BrokenRuleName);
+
+const faults = values.faults?.split(',').map((name) => {
+  const type = FAULT_TYPES.find((each) => each === name);
+  if (type === undefined) throw new Error(`--faults takes some of: ${FAULT_TYPES.join(', ')}`);
+  return type;
+});
+
 const seed = Number(values.seed);
 const numbers =
   values.only === undefined ? Array.from({ length: Number(values.schedules) }, (_, i) => i) : [Number(values.only)];
@@ -22,7 +37,9 @@ const numbers =
 const findings: Findings = await runExperiment({
   seed,
   schedules: numbers,
-  main: values.main,
+  main: broken ?? values.main,
+  stopAtFirst: broken !== undefined,
+  faults,
   verbose: values.verbose,
   onFailure: (report) => console.log(report),
 });

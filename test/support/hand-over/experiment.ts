@@ -20,7 +20,6 @@ export interface ExperimentOptions {
   /** Numbers of the schedules. */
   readonly schedules: readonly number[];
   readonly faults?: readonly Fault['type'][] | undefined;
-  readonly workers?: number;
   /** The service's main script; default: dist of this project. */
   readonly main?: string | undefined;
   /** Told of each schedule that violates an invariant, with all that is needed to look at it. */
@@ -63,11 +62,20 @@ export async function runExperiment(options: ExperimentOptions): Promise<Finding
     writeMs: [],
     recoveredMs: [],
   };
+  const template = options.schedules.length > SCHEDULES_PER_SERVICE ? await makeTemplate(options.main) : undefined;
   for (let first = 0; first < options.schedules.length; first += SCHEDULES_PER_SERVICE) {
-    await runOnOneService(options, options.schedules.slice(first, first + SCHEDULES_PER_SERVICE), findings);
+    const numbers = options.schedules.slice(first, first + SCHEDULES_PER_SERVICE);
+    await runOnOneService(options, numbers, template?.dataDir, findings);
     if (options.stopAtFirst === true && total(findings.violations) > 0) break;
   }
+  await template?.remove();
   return findings;
+}
+
+async function makeTemplate(main: string | undefined): Promise<NodeUnderFault> {
+  const node = await startNode({ workers: 1, main });
+  await node.stop();
+  return node;
 }
 
 interface Rig {
@@ -82,9 +90,10 @@ interface Rig {
 async function runOnOneService(
   options: ExperimentOptions,
   numbers: readonly number[],
+  template: string | undefined,
   findings: Findings,
 ): Promise<void> {
-  const node = await startNode({ workers: options.workers ?? WORKERS, main: options.main });
+  const node = await startNode({ workers: WORKERS, main: options.main, template });
   const ledger = createLedger();
   const touched = createTouched(ledger);
   const events: string[] = [];
@@ -116,6 +125,7 @@ async function runOnOneService(
   readers.stop();
   stopOwners();
   const left = await node.stop();
+  await node.remove();
   if (left.length > 0) ledger.violate('left-over process', `after the end: ${left.join()}`);
   collect(findings, rig);
 }

@@ -1,16 +1,11 @@
 // Does to a node what a schedule says, and undoes it: whoever was stopped is continued in the end.
-import { renameSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { alive, signalQuietly } from '../service.ts';
+import { alive, freePort, signalQuietly } from '../service.ts';
 import { type NodeUnderFault, pause } from './node.ts';
 import type { Fault, Schedule } from './schedule.ts';
 import type { Touched } from './touched.ts';
 import type { Writers } from './writers.ts';
-
-export interface Inflicted {
-  /** What was done, with the time since its start. */
-  readonly events: readonly string[];
-}
 
 export interface InflictDeps {
   readonly node: NodeUnderFault;
@@ -87,7 +82,7 @@ async function carryOut(fault: Fault, { node, writers, note }: InflictDeps, hand
       note('SIGHUP to the launcher');
       return hands.signalLauncher('SIGHUP');
     case 'take the lock away':
-      return hands.takeLock(fault.forMs);
+      return hands.takeLock(fault.forMs, fault.rivalMs);
     default:
       return fault satisfies never;
   }
@@ -148,20 +143,21 @@ function createHands({ node, touched, counts, note }: InflictDeps) {
       const pid = node.launcherPid();
       if (pid !== undefined) signalQuietly(pid, signal);
     },
-    /** As an operator who removes what looks like a stale lock, or a machine that was suspended, does. */
-    async takeLock(forMs: number): Promise<void> {
+    /** Whatever takes DATA_DIR from a living primary: a removed lock file, a volume that two containers share. */
+    async takeLock(forMs: number, rivalMs: number): Promise<void> {
       const primary = node.primaryPid();
       if (primary === undefined) return;
+      // The rival's configuration is another, so that it replaces all workers.
+      for (const pid of node.workerPids()) touched.hit(pid, 'drained');
       const frozen = freeze([primary], forMs, 'primary without its lock');
-      const run = join(node.dataDir, 'run');
-      for (const name of ['primary.lock', 'lock.sock'])
-        try {
-          renameSync(join(run, name), join(run, `${name}.taken-${primary}`));
-        } catch {
-          // Not made yet, or about to be taken by the next one.
-        }
-      const restarted = restartLauncher(0);
-      await Promise.all([frozen, restarted]);
+      for (const name of ['primary.lock', 'lock.sock', 'launcher.pid'])
+        rmSync(join(node.dataDir, 'run', name), { force: true });
+      note('the lock is taken away, a rival starts');
+      const endRival = node.startRival(await freePort());
+      await Promise.all([frozen, pause(rivalMs)]);
+      for (const pid of node.workerPids()) touched.hit(pid, 'drained');
+      note('SIGKILL to the rival');
+      endRival();
     },
   };
 }

@@ -2,7 +2,7 @@
 // launcher again when that ends; unlike service.ts it holds no process to be the only one of its kind.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ADMIN_KEY, alive, freePort, MAIN, pidIn, signalQuietly } from '../service.ts';
@@ -25,8 +25,15 @@ export interface NodeUnderFault {
   startLauncher(): Promise<void>;
   /** SIGKILL, and no other is started until startLauncher(). */
   killLauncher(): void;
+  /**
+   * Another launcher on this DATA_DIR with a port of its own, as of a second container on one volume, which no lock of the
+   * port keeps away. Returns what SIGKILLs it.
+   */
+  startRival(port: number): () => void;
   /** SIGTERM to the launcher; resolves with the pids that are left when it has ended. Kills those. */
   stop(): Promise<readonly number[]>;
+  /** After stop(). */
+  remove(): Promise<void>;
 }
 
 /** How long a service manager waits before it starts what ended. */
@@ -35,35 +42,40 @@ const RESTART_MS = 200;
 export async function startNode(options: {
   readonly workers: number;
   readonly main?: string | undefined;
-  readonly env?: Readonly<Record<string, string>>;
+  /** A DATA_DIR whose embedded database is copied: making one takes seconds. */
+  readonly template?: string | undefined;
 }): Promise<NodeUnderFault> {
   const port = await freePort();
   const dataDir = await mkdtemp(join(tmpdir(), 'burgee-hand-over-'));
+  if (options.template !== undefined) await cp(join(options.template, 'pg'), join(dataDir, 'pg'), { recursive: true });
   let output = '';
   let launcher: ChildProcess | undefined;
   let wanted = true;
 
-  function startLauncher(): Promise<void> {
-    if (launcher !== undefined) return Promise.resolve();
-    wanted = true;
+  function spawnLauncher(ownPort: number): ChildProcess {
     const child = spawn(process.execPath, [options.main ?? MAIN], {
       env: {
         PATH: process.env['PATH'],
         HOME: process.env['HOME'],
-        PORT: String(port),
+        PORT: String(ownPort),
         HOST: '127.0.0.1',
         DATA_DIR: dataDir,
         WORKERS: String(options.workers),
         BOOTSTRAP_ADMIN_KEY: ADMIN_KEY,
         // The longest that a worker told to go keeps a schedule waiting.
         SHUTDOWN_TIMEOUT_MS: '5000',
-        ...options.env,
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    launcher = child;
     child.stdout?.on('data', (chunk) => (output += chunk));
     child.stderr?.on('data', (chunk) => (output += chunk));
+    return child;
+  }
+  function startLauncher(): Promise<void> {
+    if (launcher !== undefined) return Promise.resolve();
+    wanted = true;
+    const child = spawnLauncher(port);
+    launcher = child;
     return new Promise((resolve) => {
       child.on('message', (message) => message === 'ready' && resolve());
       child.once('exit', (code, signal) => {
@@ -94,6 +106,10 @@ export async function startNode(options: {
       launcher?.kill('SIGKILL');
       launcher = undefined;
     },
+    startRival(rivalPort) {
+      const rival = spawnLauncher(rivalPort);
+      return () => void rival.kill('SIGKILL');
+    },
     async stop() {
       wanted = false;
       const ending = launcher;
@@ -106,9 +122,9 @@ export async function startNode(options: {
       const left = node.processes();
       for (const pid of left) signalQuietly(pid, 'SIGKILL');
       while (left.some(alive)) await pause(5);
-      await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
       return left;
     },
+    remove: () => rm(dataDir, { recursive: true, force: true, maxRetries: 5 }),
   };
   await startLauncher();
   if (launcher === undefined) throw new Error(`the service ended:\n${output}`);

@@ -31,7 +31,7 @@ export type Fault =
   | { readonly type: 'terminate orphan'; readonly worker: number; readonly restartAfterMs: number }
   | { readonly type: 'replace all' }
   /** The primary loses DATA_DIR to another while it is frozen, and is continued. */
-  | { readonly type: 'take the lock away'; readonly forMs: number };
+  | { readonly type: 'take the lock away'; readonly forMs: number; readonly rivalMs: number };
 
 export interface Schedule {
   readonly steps: readonly { readonly atMs: number; readonly fault: Fault }[];
@@ -105,7 +105,7 @@ function drawFault(random: Random, types: readonly Fault['type'][]): Fault {
     case 'terminate orphan':
       return { type, worker, restartAfterMs: ms(800) };
     case 'take the lock away':
-      return { type, forMs: 1000 + ms(2500) };
+      return { type, forMs: 1500 + ms(2500), rivalMs: 3000 + ms(2500) };
     default:
       return type satisfies never;
   }
