@@ -3,7 +3,7 @@
 // answer, or published by two.
 //
 //   npm run chaos:hand-over -- [--schedules 500] [--seed 1] [--only N] [--verbose] [--main PATH] [--break RULE]
-//     [--faults 'freeze orphans,kill launcher'] (default: all)
+//     [--faults 'freeze orphans,kill launcher'] (default: all) [--recovery-ms 20000]
 import { parseArgs } from 'node:util';
 import { BROKEN_RULES, type BrokenRuleName, breakRule } from '../test/support/hand-over/broken-rules.ts';
 import { type Findings, runExperiment, summary, total } from '../test/support/hand-over/experiment.ts';
@@ -17,6 +17,7 @@ const { values } = parseArgs({
     main: { type: 'string' },
     faults: { type: 'string' },
     break: { type: 'string' },
+    'recovery-ms': { type: 'string' },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -40,6 +41,7 @@ const findings: Findings = await runExperiment({
   main: broken ?? values.main,
   stopAtFirst: broken !== undefined,
   faults,
+  recoveryMs: values['recovery-ms'] === undefined ? undefined : Number(values['recovery-ms']),
   verbose: values.verbose,
   onFailure: (report) => console.log(report),
 });

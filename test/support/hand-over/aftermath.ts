@@ -8,8 +8,6 @@ import { type NodeUnderFault, pause, stateOf } from './node.ts';
 import type { Readers } from './readers.ts';
 import type { Writers } from './writers.ts';
 
-/** For all of it; a launcher in a crash loop waits up to 5 s, a frozen orphan is waited for 2 s, a drain takes 5 s. */
-const RECOVERY_MS_MAX = 20_000;
 const LOOK_MS = 20;
 
 export interface Aftermath {
@@ -25,30 +23,29 @@ export async function awaitRecovery(deps: {
   readonly readers: Readers;
   readonly writers: Writers;
   readonly flagIds: readonly string[];
+  /** Milliseconds for all of it. */
+  readonly boundMs: number;
 }): Promise<Aftermath> {
-  const { node, ledger, readers, writers } = deps;
+  const { node, ledger, readers, writers, boundMs } = deps;
   const startedMs = performance.now();
-  const write = await Promise.race([writers.acknowledged(), pause(RECOVERY_MS_MAX).then(() => undefined)]);
-  if (write === undefined) ledger.violate('not recovered', `no write within ${RECOVERY_MS_MAX} ms`);
+  const write = await Promise.race([writers.acknowledged(), pause(boundMs).then(() => undefined)]);
+  if (write === undefined) ledger.violate('not recovered', `no write within ${boundMs} ms`);
   let fault = 'the readers';
-  while (performance.now() - startedMs < RECOVERY_MS_MAX) {
+  while (performance.now() - startedMs < boundMs) {
     const found = faultOf(node, readers);
     if (found === undefined) break;
     fault = found;
     await pause(LOOK_MS);
   }
   const recoveredMs = performance.now() - startedMs;
-  if (recoveredMs >= RECOVERY_MS_MAX)
-    ledger.violate(
-      /^process/.test(fault) ? 'left-over process' : 'not recovered',
-      `after ${RECOVERY_MS_MAX} ms: ${fault}`,
-    );
+  if (recoveredMs >= boundMs)
+    ledger.violate(/^process/.test(fault) ? 'left-over process' : 'not recovered', `after ${boundMs} ms: ${fault}`);
   // Anything but a quiet end would be a write that no answer comes to.
-  const quiet = await Promise.race([writers.pause().then(() => true), pause(RECOVERY_MS_MAX).then(() => false)]);
+  const quiet = await Promise.race([writers.pause().then(() => true), pause(boundMs).then(() => false)]);
   if (!quiet) ledger.violate('not recovered', 'a write got no answer');
   else await compare(deps);
   writers.resume();
-  return { writeMs: write, recoveredMs: recoveredMs < RECOVERY_MS_MAX ? recoveredMs : undefined };
+  return { writeMs: write, recoveredMs: recoveredMs < boundMs ? recoveredMs : undefined };
 }
 
 /** What is not yet as it should be. */

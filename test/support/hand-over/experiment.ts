@@ -24,6 +24,8 @@ export interface ExperimentOptions {
   readonly main?: string | undefined;
   /** Told of each schedule that violates an invariant, with all that is needed to look at it. */
   readonly onFailure: (report: string) => void;
+  /** For a write to work, and all workers to serve, after the last fault; milliseconds. */
+  readonly recoveryMs?: number | undefined;
   /** Reports all schedules, not only those. */
   readonly verbose?: boolean;
   /** Ends at the first violation. */
@@ -45,6 +47,8 @@ export interface Findings {
 }
 
 const SCHEDULES_PER_SERVICE = 4;
+/** A launcher in a crash loop waits up to 5 s, a frozen orphan is waited for 2 s, a drain takes 5 s. */
+const RECOVERY_MS_MAX = 20_000;
 const READY_MS_MAX = 20_000;
 const FLAG_IDS = ['hand-over-1', 'hand-over-2', 'hand-over-3'];
 const WORKERS = 3;
@@ -138,11 +142,12 @@ async function runOne(
   findings: Findings,
 ): Promise<void> {
   const { node, readers } = rig;
+  // The one before may have left its workers to be replaced.
   for (let waitedMs = 0; !readers.cover(node.workerPids()) && waitedMs < READY_MS_MAX; waitedMs += 20) await pause(20);
   const schedule = drawSchedule(options.seed, number, options.faults);
   await inflict(schedule, { ...rig, counts: findings.inflicted, note });
   note('all faults are over');
-  const aftermath: Aftermath = await awaitRecovery(rig);
+  const aftermath: Aftermath = await awaitRecovery({ ...rig, boundMs: options.recoveryMs ?? RECOVERY_MS_MAX });
   note(`a write after ${aftermath.writeMs?.toFixed(0)} ms, all served after ${aftermath.recoveredMs?.toFixed(0)} ms`);
   findings.schedules++;
   if (aftermath.writeMs !== undefined) findings.writeMs.push(aftermath.writeMs);

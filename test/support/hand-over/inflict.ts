@@ -7,6 +7,9 @@ import type { Fault, Schedule } from './schedule.ts';
 import type { Touched } from './touched.ts';
 import type { Writers } from './writers.ts';
 
+/** When no worker runs, or no primary gets that far. */
+const ADOPTION_MS_MAX = 10_000;
+
 export interface InflictDeps {
   readonly node: NodeUnderFault;
   readonly writers: Writers;
@@ -31,6 +34,13 @@ export async function inflict({ steps }: Schedule, deps: InflictDeps): Promise<v
   await Promise.race([deps.node.startLauncher(), pause(100)]);
 }
 
+/** The next primary has its socket up: a worker that runs has joined it. */
+async function adoption(node: NodeUnderFault, since: number): Promise<void> {
+  const startedMs = performance.now();
+  while (!node.output().includes('worker adopted', since) && performance.now() - startedMs < ADOPTION_MS_MAX)
+    await pause(10);
+}
+
 type Hands = ReturnType<typeof createHands>;
 
 async function carryOut(fault: Fault, { node, writers, note }: InflictDeps, hands: Hands): Promise<void> {
@@ -53,10 +63,13 @@ async function carryOut(fault: Fault, { node, writers, note }: InflictDeps, hand
     case 'freeze all workers':
       return hands.freeze(node.workerPids(), fault.forMs, 'all workers');
     case 'freeze orphans': {
-      const frozen = hands.freezeWorkers(fault.workers, fault.killAfterMs + fault.forMs);
-      await pause(fault.killAfterMs);
-      hands.killPrimary();
-      return frozen;
+      const expected = pause(fault.killAfterMs).then(async () => {
+        const before = node.output().length;
+        hands.killPrimary();
+        if (fault.fromNextPrimary) await adoption(node, before);
+        await pause(fault.forMs);
+      });
+      return hands.freezeWorkers(fault.workers, expected);
     }
     case 'kill expected worker':
       hands.killPrimary();
@@ -103,7 +116,12 @@ function createHands({ node, touched, counts, note }: InflictDeps) {
     count(`${what} killed`);
     note(`SIGKILL to ${what} ${pid}`);
   }
-  async function freeze(pids: readonly (number | undefined)[], forMs: number, what: string): Promise<void> {
+  /** For a time, or until something has come to pass. */
+  async function freeze(
+    pids: readonly (number | undefined)[],
+    until: number | Promise<unknown>,
+    what: string,
+  ): Promise<void> {
     const hit = pids.filter((pid) => pid !== undefined && alive(pid)) as number[];
     if (hit.length === 0) return;
     for (const pid of hit) {
@@ -111,8 +129,8 @@ function createHands({ node, touched, counts, note }: InflictDeps) {
       signalQuietly(pid, 'SIGSTOP');
     }
     count(`${what} frozen`);
-    note(`SIGSTOP to ${what} ${hit.join()} for ${forMs} ms`);
-    await pause(forMs);
+    note(`SIGSTOP to ${what} ${hit.join()}`);
+    await (typeof until === 'number' ? pause(until) : until);
     for (const pid of hit) signalQuietly(pid, 'SIGCONT');
     note(`SIGCONT to ${what} ${hit.join()}`);
   }
@@ -130,7 +148,8 @@ function createHands({ node, touched, counts, note }: InflictDeps) {
     freeze,
     restartLauncher,
     killPrimary: () => kill(node.primaryPid(), 'primary'),
-    freezeWorkers: (indices: readonly number[], forMs: number) => freeze(indices.map(worker), forMs, 'worker'),
+    freezeWorkers: (indices: readonly number[], until: number | Promise<unknown>) =>
+      freeze(indices.map(worker), until, 'worker'),
     terminate(pid: number | undefined): void {
       if (pid === undefined) return;
       touched.hit(pid, 'drained');

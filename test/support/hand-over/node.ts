@@ -64,6 +64,7 @@ export async function startNode(options: {
         BOOTSTRAP_ADMIN_KEY: ADMIN_KEY,
         // The longest that a worker told to go keeps a schedule waiting.
         SHUTDOWN_TIMEOUT_MS: '5000',
+        ACCESS_LOG: 'errors',
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });

@@ -21,7 +21,9 @@ export type Fault =
       readonly type: 'freeze orphans';
       readonly workers: readonly number[];
       readonly killAfterMs: number;
+      /** From when the next primary expects them, or else from the death of the one before. */
       readonly forMs: number;
+      readonly fromNextPrimary: boolean;
     }
   /** The primary dies, and a worker that the next one expects. */
   | { readonly type: 'kill expected worker'; readonly worker: number; readonly afterMs: number }
@@ -91,7 +93,8 @@ function drawFault(random: Random, types: readonly Fault['type'][]): Fault {
       return { type, forMs: 20 + ms(1500) };
     case 'freeze orphans': {
       const workers = Array.from({ length: 1 + random.below(2) }, (_, i) => worker + i);
-      return { type, workers, killAfterMs: ms(400), forMs: 20 + ms(4000) };
+      const fromNextPrimary = random.below(4) > 0;
+      return { type, workers, killAfterMs: ms(400), forMs: ms(3500), fromNextPrimary };
     }
     case 'kill expected worker':
       return { type, worker, afterMs: ms(900) };

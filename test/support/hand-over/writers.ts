@@ -20,7 +20,7 @@ export interface Writers {
 const PATIENCE_MS = 400;
 const OUT_MAX = 6;
 const THINK_MS_MAX = 15;
-const REFUSED_PAUSE_MS = 15;
+const REFUSED_PAUSE_MS = 40;
 
 export function startWriters(deps: {
   readonly node: NodeUnderFault;
