@@ -167,7 +167,7 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
 const UNSUPPORTED = ['DATABASE_URL', 'REDIS_URL', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'TRUST_PROXY'] as const;
 
 // Set by the launcher and the primary for the processes they start.
-const INTERNAL = ['BURGEE_ROLE', 'BURGEE_SLOT'] as const;
+const INTERNAL = ['BURGEE_ROLE', 'BURGEE_SLOT', 'BURGEE_GENERATION'] as const;
 
 // Kubernetes sets these in every pod beside a Service called burgee or burgee-something; they are not for us.
 const KUBERNETES =

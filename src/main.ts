@@ -13,6 +13,7 @@ async function main(args: readonly string[], role: string | undefined): Promise<
     if (argument === '--version' || argument === '-v') return print(1, buildInfo().version);
     if (argument === '--help' || argument === '-h') return print(1, await help());
     if (argument === 'keys') return await (await import('./cli/main.ts')).runCli(args);
+    if (argument === 'check' && args.length === 1) process.exit(await checkThisBuild());
     if (argument !== undefined) {
       print(2, `burgee: unknown argument ${argument}; settings are environment variables, see --help.`);
       return EXIT_CONFIGURATION;
@@ -29,6 +30,21 @@ async function help(): Promise<string> {
   return `${USAGE}\n${helpText()}`;
 }
 
+async function checkThisBuild(): Promise<0 | 2> {
+  const { check, CheckFailed } = await import('./cli/check.ts');
+  try {
+    const line = await check(process.env, {
+      worker: async () => (await import('./worker/check-parts.ts')).checkWorkerParts(),
+      primary: async () => (await import('./primary/check-parts.ts')).checkPrimaryParts(),
+    });
+    return print(1, line);
+  } catch (error) {
+    if (!(error instanceof CheckFailed)) throw error;
+    print(2, `burgee: ${error.message}`);
+    return EXIT_CONFIGURATION;
+  }
+}
+
 async function run(role: string | undefined): Promise<number> {
   switch (role) {
     case undefined:
@@ -36,10 +52,13 @@ async function run(role: string | undefined): Promise<number> {
       // PM2's channel would keep the loop alive.
       return process.exit(await (await import('./launcher/main.ts')).runLauncher());
     case 'primary':
-      await (await import('./primary/main.ts')).runPrimary();
+      await (await import('./primary/main.ts')).runPrimary(process.env['BURGEE_GENERATION'] ?? '');
       return 0;
     case 'worker':
-      await (await import('./worker/main.ts')).runWorker(readSlot(process.env['BURGEE_SLOT']));
+      await (await import('./worker/main.ts')).runWorker(
+        readSlot(process.env['BURGEE_SLOT']),
+        process.env['BURGEE_GENERATION'] ?? '',
+      );
       return 0;
     default:
       print(2, `burgee: BURGEE_ROLE is set by the service itself; "${role}" is no role. Unset it.`);

@@ -26,6 +26,8 @@ export interface LauncherChannel {
  */
 export function createLauncherChannel(deps: {
   readonly onDrain: (reason: string) => void;
+  /** Called once: to end and leave the workers serving, for another primary is about to take over. */
+  readonly onLeave: (reason: string) => void;
   readonly onLost: () => void;
   readonly clock?: Clock;
 }): LauncherChannel {
@@ -36,12 +38,13 @@ export function createLauncherChannel(deps: {
   const ignore = (): void => {};
   for (const signal of signals) process.on(signal, ignore);
 
-  let draining = false;
+  const told = new Set<string>();
   const receive = (raw: unknown): void => {
     const message = readFromLauncher(raw);
-    if (message?.type !== 'drain' || draining) return;
-    draining = true;
-    deps.onDrain(message.reason);
+    if (message === undefined || message.type === 'beat' || told.has(message.type)) return;
+    told.add(message.type);
+    if (message.type === 'drain') deps.onDrain(message.reason);
+    else deps.onLeave(message.reason);
   };
   const lost = (): void => {
     stop();
@@ -87,10 +90,9 @@ export function createSender<Message extends { readonly type: string }>(end: Ipc
 
 /** undefined for anything that is not one of the messages. */
 export function readFromLauncher(raw: unknown): FromLauncher | undefined {
-  const message = asRecord(raw);
-  if (message['type'] === 'beat') return { type: 'beat' };
-  const reason = message['reason'];
-  return message['type'] === 'drain' && typeof reason === 'string' ? { type: 'drain', reason } : undefined;
+  const { type, reason } = asRecord(raw);
+  if (type === 'beat') return { type };
+  return (type === 'drain' || type === 'leave') && typeof reason === 'string' ? { type, reason } : undefined;
 }
 
 /** undefined for anything that is not one of the messages. */

@@ -5,11 +5,13 @@ import type { Store } from '../storage/store.ts';
 import type { Publisher } from './publisher.ts';
 import type { SyncLoop } from './sync.ts';
 
+const SHUTTING_DOWN = 'The service is shutting down; nothing was written.';
+
 export interface Commands {
   /** Never rejects. */
   run(request: CommandRequest): Promise<CommandOutcome>;
-  /** Refuses what comes from now on, and resolves when what had begun is answered. */
-  close(): Promise<void>;
+  /** Refuses what comes from now on for the reason of `why`, and resolves when what had begun is answered. */
+  close(why?: string): Promise<void>;
 }
 
 export function createCommands(deps: {
@@ -21,14 +23,16 @@ export function createCommands(deps: {
   readonly error: (fields: object, message: string) => void;
 }): Commands {
   const running = new Set<Promise<CommandOutcome>>();
-  let closed = false;
+  /** Why nothing is written any more. */
+  let closed: string | undefined;
 
   async function execute(request: CommandRequest): Promise<CommandOutcome> {
     try {
+      if (closed !== undefined) return refused('STORAGE_UNAVAILABLE', closed);
       // A list changes nothing that anybody would have to serve.
       if (request.command.type === 'key.list') return await deps.store.run(request);
       await deps.settled;
-      if (closed) return refused('STORAGE_UNAVAILABLE', 'The service is shutting down; nothing was written.');
+      if (closed !== undefined) return refused('STORAGE_UNAVAILABLE', closed);
       if (deps.sync.wentBack !== undefined) return refused('STORE_WENT_BACK', deps.sync.wentBack);
       const outcome = await deps.store.run(request);
       if (!outcome.ok) return outcome;
@@ -53,8 +57,8 @@ export function createCommands(deps: {
       void outcome.then(() => running.delete(outcome));
       return outcome;
     },
-    async close() {
-      closed = true;
+    async close(why = SHUTTING_DOWN) {
+      closed ??= why;
       await Promise.all(running);
     },
   };

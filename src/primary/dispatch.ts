@@ -6,7 +6,7 @@ import type { BlobFiles } from './blob-files.ts';
 import type { Commands } from './commands.ts';
 import type { Publisher } from './publisher.ts';
 import type { RateLeases } from './rate-leases.ts';
-import type { Supervisor } from './supervisor.ts';
+import type { Supervisor } from './supervision.ts';
 import type { SyncLoop } from './sync.ts';
 import type { NodeUnknownFlags } from './unknown-flags.ts';
 import type { Vitals } from './vitals.ts';
@@ -114,7 +114,7 @@ export function createDispatch(deps: {
         case 'unknown_report':
           return link.send({ type: 'unknown_report', id: message.id, report: deps.unknownFlags.report() });
         case 'prepared':
-          return undefined;
+          return supervisor.prepared(pid);
         default:
           return message satisfies never;
       }

@@ -1,7 +1,9 @@
 // Wires the primary: owns DATA_DIR, port and store, keeps the workers alive and their snapshot the newest.
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildInfo } from '../build-info.ts';
 import { type Config, loadConfig } from '../config.ts';
+import type { ToWorker } from '../ipc/messages.ts';
 import { hashUser } from '../kernel/murmur3.ts';
 import { createLauncherChannel } from '../launcher/channel.ts';
 import { limits } from '../limits.ts';
@@ -25,6 +27,7 @@ import type { Store } from '../storage/store.ts';
 import { type BlobFiles, createBlobFiles } from './blob-files.ts';
 import { createCommands } from './commands.ts';
 import { createDispatch, workerIdOf } from './dispatch.ts';
+import { createEnding } from './ending.ts';
 import { createWorkerFork } from './fork-worker.ts';
 import { greet, localUrl } from './greeting.ts';
 import { createPacking } from './jobs/packing.ts';
@@ -32,6 +35,7 @@ import { openLeaseLedger } from './lease-ledger.ts';
 import { createPublisher } from './publisher.ts';
 import { createRateLeases } from './rate-leases.ts';
 import { createSegmentBlobs } from './segment-blobs.ts';
+import type { Drain } from './supervision.ts';
 import { createSupervisor } from './supervisor.ts';
 import { createSyncLoop } from './sync.ts';
 import { createNodeUnknownFlags } from './unknown-flags.ts';
@@ -42,11 +46,19 @@ const LATENESS_CHECK_MS = 100;
 /** Files that nobody needs go within this after their time. */
 const SWEEP_MS = 30_000;
 const TIER = 'store';
+/** How long a worker that drains waits for connections on which nothing comes: while others serve, and while none does. */
+const IDLE_MS_REPLACED = 5000;
+const IDLE_MS_STOPPED = 1000;
+const BEING_REPLACED = 'The primary process is being replaced; nothing was written. Try again shortly.';
 /** The server library reads it before anything of ours runs. */
 const WORKER_ENV = { UWS_HTTP_MAX_HEADERS_SIZE: String(limits.headerBytesMax) };
 
-/** Resolves when the workers are being started. The process ends by itself: drained, without its launcher, or by a bug. */
-export async function runPrimary(): Promise<void> {
+/**
+ * Resolves when the workers are being started. The process ends by itself: drained, told to leave, without its launcher, or
+ * by a bug.
+ * @param generation BURGEE_GENERATION: workers of another one are replaced
+ */
+export async function runPrimary(generation: string): Promise<void> {
   const config = loadConfig(process.env);
   const secrets = config.bootstrapAdminKey === undefined ? [] : [config.bootstrapAdminKey];
   const logger = createLogger({ level: config.logLevel, name: 'primary', secrets });
@@ -54,14 +66,10 @@ export async function runPrimary(): Promise<void> {
   process.on('uncaughtException', (error) => end('the primary ends on an error nobody caught', error));
   process.on('unhandledRejection', (error) => end('the primary ends on a rejection nobody caught', error));
 
-  // A drain that is asked for while the store opens waits until there is something to drain: orphaned workers, say.
-  let askedToDrain: string | undefined;
-  let drain: ((reason: string) => void) | undefined;
+  const ending = createEnding();
   const channel = createLauncherChannel({
-    onDrain(reason) {
-      askedToDrain = reason;
-      drain?.(reason);
-    },
+    onDrain: ending.drain,
+    onLeave: ending.leave,
     // Workers serve on, and the next launcher's primary adopts them.
     onLost: () => end('the launcher is gone', undefined),
   });
@@ -75,10 +83,10 @@ export async function runPrimary(): Promise<void> {
   runDir.writePid('primary');
   const { sql, greetingKey } = await openStore(config, runDir.dataDir, end);
   let ready = false;
-  const node = await startNode(config, logger, sql, runDir, { onServing: announce, onUnusable });
+  const node = await startNode(config, generation, logger, sql, runDir, { onServing: announce, onUnusable });
 
   function announce(): void {
-    if (ready || askedToDrain !== undefined) return;
+    if (ready || ending.asked()) return;
     ready = true;
     const url = localUrl(config.host, config.port);
     process.stderr.write(greet({ url, workers: config.workers, ...greetingKey }));
@@ -95,17 +103,18 @@ export async function runPrimary(): Promise<void> {
     process.exit(EXIT_CONFIGURATION);
   }
 
-  async function shutDown(reason: string): Promise<void> {
-    logger.info({ reason }, 'draining');
-    await node.close();
+  ending.begin(async (reason, isLeaving) => {
+    logger.info({ reason }, isLeaving ? 'leaving the workers to the next primary' : 'draining');
+    // A stop that comes while the last writes are answered is a stop.
+    if (isLeaving) await node.quiesce();
+    if (isLeaving && !ending.isDraining()) await node.leave();
+    else await node.close();
     channel.close();
     runDir.removePid('primary');
     await port.close();
     await lock.close();
     process.exit(0);
-  }
-  drain = (reason) => void shutDown(reason);
-  if (askedToDrain !== undefined) drain(askedToDrain);
+  });
 }
 
 interface OpenedStore {
@@ -137,6 +146,10 @@ async function openStore(
 }
 
 interface Node {
+  /** Refuses further writes; resolves when those that had begun are answered. */
+  quiesce(): Promise<void>;
+  /** After quiesce: closes store and sockets; the workers serve on and dial the next primary. */
+  leave(): Promise<void>;
   /** Drains the workers, answers what they had begun, and closes the store. */
   close(): Promise<void>;
 }
@@ -148,7 +161,14 @@ interface NodeEvents {
 }
 
 /** Everything between the store and the workers. */
-async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDir, events: NodeEvents): Promise<Node> {
+async function startNode(
+  config: Config,
+  generation: string,
+  logger: Logger,
+  sql: Sql,
+  runDir: RunDir,
+  events: NodeEvents,
+): Promise<Node> {
   const warn = (fields: object, message: string): void => logger.warn(fields, message);
   const error = (fields: object, message: string): void => logger.error(fields, message);
   const now = (): number => performance.now();
@@ -174,7 +194,10 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
     log: logger,
     clock: systemClock,
     fork: createWorkerFork({ main: process.argv[1] as string, env: WORKER_ENV }),
-    sendDrain: (pid, deadlineMs) => dispatch.send(pid, { type: 'drain', deadlineMs, delayMs: config.drainDelayMs }),
+    build: buildInfo().build,
+    generation,
+    isBehind: publisher.isBehind,
+    sendDrain: (pid, drain) => dispatch.send(pid, drainMessage(drain, config.drainDelayMs)),
     onDead: (pid) => dispatch.dead(pid),
     // A primary that found workers serving on this port leaves the others to their backoff: the service is not to end.
     onUnusable: () => {
@@ -222,22 +245,35 @@ async function startNode(config: Config, logger: Logger, sql: Sql, runDir: RunDi
     awake.tick();
     publisher.endLate();
   });
+  async function closeParts(): Promise<void> {
+    sync.close();
+    await commands.close();
+    stopLatenessCheck();
+    stopSweep();
+    publisher.close();
+    await metricsServer?.close();
+    // First: that the sockets close is then no worker's fault.
+    supervisor.close();
+    await workerLinks.close();
+    await store.close();
+    await files.close();
+  }
   return {
+    quiesce: () => commands.close(BEING_REPLACED),
+    leave: closeParts,
     async close() {
       await supervisor.drain(config.shutdownTimeoutMs);
       // With every worker gone nobody waits to be served a revision; only a transaction that has begun is waited for.
-      sync.close();
-      await commands.close();
-      stopLatenessCheck();
-      stopSweep();
-      publisher.close();
-      await metricsServer?.close();
-      await workerLinks.close();
-      supervisor.close();
-      await store.close();
-      await files.close();
+      await closeParts();
     },
   };
+}
+
+function drainMessage({ deadlineMs, isReplaced }: Drain, drainDelayMs: number): Extract<ToWorker, { type: 'drain' }> {
+  // Where others serve on, nobody in front of the service has to learn that one is going.
+  return isReplaced
+    ? { type: 'drain', deadlineMs, delayMs: 0, idleMs: IDLE_MS_REPLACED }
+    : { type: 'drain', deadlineMs, delayMs: drainDelayMs, idleMs: IDLE_MS_STOPPED };
 }
 
 /** Workers of an earlier primary that live. */

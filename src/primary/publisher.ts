@@ -52,6 +52,8 @@ export interface Publisher {
    */
   endLate(): void;
   toAll(message: ToWorker): void;
+  /** True for a worker that has not acked the newest revision. */
+  isBehind(pid: number): boolean;
   /** Revision each worker has acked, by pid. */
   standing(): ReadonlyMap<number, number>;
   close(): void;
@@ -175,6 +177,7 @@ export function createPublisher(deps: {
     },
     endLate,
     toAll,
+    isBehind: (pid) => (readers.get(pid)?.ackedRevision ?? 0) < (state?.head.revision ?? 0),
     standing() {
       return new Map([...readers.values()].map((reader) => [reader.pid, reader.ackedRevision]));
     },

@@ -9,6 +9,8 @@ export interface SupervisorTiming {
   readonly rejoinMs: number;
   /** For a forked worker to join, and for a replacement to be ready before another worker may be killed. */
   readonly firstJoinMs: number;
+  /** For a worker that joined to be ready, when it is to replace one that serves. */
+  readonly readyMs: number;
   /** Between the close of a dying worker's socket and its death. */
   readonly deathMs: number;
   /** On top of a drain's deadline, which the worker keeps itself. */
@@ -25,6 +27,7 @@ export const SUPERVISOR_TIMING: SupervisorTiming = {
   silentMs: 1000,
   rejoinMs: 2000,
   firstJoinMs: 15_000,
+  readyMs: 60_000,
   deathMs: 20,
   drainMarginMs: 500,
   restartMsMin: 200,

@@ -1,99 +1,14 @@
 // Keeps `slots` workers serving: adopts those that outlived the last primary, replaces those that die or fall silent,
-// drains what is too many. It knows workers by what the operating system says of them and by what their local sockets
+// drains what is old or too many once enough others serve. It knows workers by what the operating system says of them and by what their local sockets
 // say; an adopted worker is no child of this process, so nothing here relies on being told of a death.
-import { type AwakeTime, type Clock, createAwakeTime } from '../run/clock.ts';
+import { type AwakeTime, createAwakeTime } from '../run/clock.ts';
 import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { identify, isAlive, type ProcessIdentity, signalProcess } from '../run/process-identity.ts';
-import type { RunDir } from '../run/run-dir.ts';
-import type { ForkedWorker } from './fork-worker.ts';
+import { type Member, mayServe, serves } from './member.ts';
+import { inTheWay, isStandIn, nextToGo, roomFor } from './replacement.ts';
+import type { JoiningWorker, Standing, Supervisor, SupervisorDeps } from './supervision.ts';
 import { SUPERVISOR_TIMING, type SupervisorTiming } from './supervisor-timing.ts';
 import { createSlots, type Slots } from './worker-slots.ts';
-
-export interface SupervisorLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-}
-
-export interface SupervisorDeps {
-  /** Workers to keep, in slots 1 to `slots`. */
-  readonly slots: number;
-  readonly runDir: Pick<RunDir, 'workers' | 'writePid' | 'removePid'>;
-  readonly log: SupervisorLog;
-  readonly clock: Clock;
-  /** Starts a worker; throws when the system refuses another process. */
-  readonly fork: (slot: number) => ForkedWorker;
-  /** Tells a worker over its local socket to drain and exit within `deadlineMs`. */
-  readonly sendDrain: (pid: number, deadlineMs: number) => void;
-  /** Once for each worker that was ever forked, expected or joined. */
-  readonly onDead: (pid: number) => void;
-  /** A worker that was forked here ended before it was ready because of the configuration: another try ends alike. */
-  readonly onUnusable: () => void;
-  /** What a surplus worker gets to drain. */
-  readonly drainMs: number;
-  readonly timing?: Partial<SupervisorTiming>;
-}
-
-export interface JoiningWorker {
-  readonly pid: number;
-  readonly startTime: string;
-  readonly slot: number;
-  readonly build: string;
-}
-
-export interface Supervisor {
-  /** Once the local socket listens: expects the workers on file, and forks for the slots that have none. */
-  start(): void;
-  /**
-   * A worker said hello; it may be told to drain during this call, so its link must be known before. False when no such
-   * process lives here: close its socket.
-   */
-  joined(worker: JoiningWorker): boolean;
-  beat(pid: number): void;
-  /** It listens for clients. */
-  ready(pid: number): void;
-  /** Its socket closed: it is dead, or has 2 s to come back. */
-  left(pid: number): void;
-  /**
-   * SIGKILLs and replaces a worker: one at a time, and not while it is the only one that serves; until then it is put off.
-   * Unknown pids are ignored.
-   */
-  kill(pid: number, why: string): void;
-  /** Workers that are linked, ready, not draining and not killed. */
-  serving(): number;
-  /** Pids that may still answer clients, linked or not: a write waits for each of them. */
-  living(): readonly number[];
-  /** Resolves when each worker from before this primary has joined or is dead: at most about 2 s. Write nothing earlier. */
-  settled(): Promise<void>;
-  /** Drains all, forks no more; resolves when all are dead. After `deadlineMs` those that are left are killed. */
-  drain(deadlineMs: number): Promise<void>;
-  /** Stops watching and leaves the workers as they are. May be called twice. */
-  close(): void;
-}
-
-interface Member {
-  readonly identity: ProcessIdentity;
-  /** undefined: surplus, to be drained. */
-  readonly slot: number | undefined;
-  /** N of its worker-N.pid. */
-  readonly file: number;
-  /** Own child: its exit is an event. */
-  readonly child: boolean;
-  readonly bornMs: number;
-  linked: boolean;
-  everLinked: boolean;
-  /** Awake time by which it must have joined (again). */
-  joinByMs: number;
-  /** Awake time of the last sign of life over its socket. */
-  heardMs: number;
-  ready: boolean;
-  /** From before this primary, not yet joined. */
-  expected: boolean;
-  /** Awake time at which it is killed; set once it was told to drain. */
-  drainByMs: number | undefined;
-  /** Why it is to be killed as soon as another serves. */
-  condemned: string | undefined;
-  killed: boolean;
-}
 
 export function createSupervisor(deps: SupervisorDeps): Supervisor {
   return new WorkerSupervisor(deps);
@@ -110,6 +25,7 @@ class WorkerSupervisor implements Supervisor {
   /** The slot whose worker was killed and whose next one is not ready yet. */
   #replacing: { readonly slot: number; readonly untilMs: number } | undefined;
   #started = false;
+  #replaced = 0;
   #drainByMs: number | undefined;
   #stopTicks: (() => void) | undefined;
   #closed = false;
@@ -125,32 +41,56 @@ class WorkerSupervisor implements Supervisor {
     if (this.#started || this.#closed) return;
     this.#started = true;
     for (const { slot, identity } of this.#deps.runDir.workers()) {
-      if (!isAlive(identity)) this.#deps.runDir.removePid(`worker-${slot}`, identity);
-      else if (!this.#members.has(identity.pid)) this.#adopt(identity, slot).expected = true;
+      // One that a primary was about to give another number when it died is on file twice.
+      if (!isAlive(identity) || this.#members.has(identity.pid))
+        this.#deps.runDir.removePid(`worker-${slot}`, identity);
+      else this.#adopt(identity, slot).expected = true;
     }
     this.#stopTicks = this.#deps.clock.every(this.#timing.tickMs, () => this.#tick());
     this.#fill();
     this.#notify();
   }
 
-  joined({ pid, startTime, slot, build }: JoiningWorker): boolean {
+  joined({ pid, startTime, slot, build, generation = '' }: JoiningWorker): boolean {
     const identity = identify(pid);
     if (identity === undefined || identity.startTime !== startTime || this.#closed) return false;
     const known = this.#members.get(pid);
     // The number was used again before the death of its last bearer was noticed.
     if (known !== undefined && known.identity.startTime !== startTime) this.#died(known, undefined, undefined);
     const member = this.#members.get(pid) ?? this.#adopt(identity, slot);
+    member.old = build !== this.#deps.build || generation !== this.#deps.generation;
     if (!member.child && !member.everLinked)
-      this.#deps.log.info({ worker_pid: pid, slot: member.slot, build }, 'worker adopted');
+      this.#deps.log.info({ worker_pid: pid, slot: member.slot, build, generation, old: member.old }, 'worker adopted');
     member.linked = true;
     member.everLinked = true;
     member.expected = false;
     member.heardMs = this.#awake.ms;
-    if (member.drainByMs !== undefined) this.#deps.sendDrain(pid, Math.max(0, member.drainByMs - this.#awake.ms));
+    member.readyByMs = this.#awake.ms + this.#timing.readyMs;
+    this.#place(member);
+    if (member.drainByMs !== undefined) this.#tellToDrain(member, member.drainByMs);
     else if (this.#drainByMs !== undefined) this.#tellToDrain(member, this.#drainByMs);
-    else if (member.slot === undefined) this.#tellToDrain(member, this.#awake.ms + this.#deps.drainMs);
+    this.#fill();
     this.#notify();
     return true;
+  }
+
+  /** An old worker gives its slot to the one that replaces it; a newer one that is too many takes a free one. */
+  #place(member: Member): void {
+    const { runDir } = this.#deps;
+    const before = `worker-${member.file}` as const;
+    if (member.old && member.slot !== undefined) {
+      this.#slots.free(member.slot, Number.POSITIVE_INFINITY);
+      member.slot = undefined;
+      member.file = this.#surplusFile();
+    } else if (!member.old && member.slot === undefined && isStandIn(member)) {
+      const slot = this.#slots.take(member.file);
+      if (slot === undefined) return;
+      member.slot = slot;
+      member.file = slot;
+    } else return;
+    // In this order: a primary that dies in between leaves it on file twice, and not unknown.
+    runDir.writePid(`worker-${member.file}`, member.identity);
+    runDir.removePid(before, member.identity);
   }
 
   beat(pid: number): void {
@@ -164,6 +104,13 @@ class WorkerSupervisor implements Supervisor {
     member.ready = true;
     if (member.slot !== undefined && this.#replacing?.slot === member.slot && !member.killed)
       this.#replacing = undefined;
+    this.#letGo();
+    this.#fill();
+  }
+
+  prepared(pid: number): void {
+    if (this.#drainByMs !== undefined || this.#members.get(pid)?.killed !== false) return;
+    for (const member of inTheWay([...this.#members.values()])) this.#replace(member);
   }
 
   left(pid: number): void {
@@ -179,17 +126,20 @@ class WorkerSupervisor implements Supervisor {
     const member = this.#members.get(pid);
     if (member === undefined || member.killed) return;
     member.condemned ??= why;
-    this.#replaceNext();
+    this.#endNext();
   }
 
   serving(): number {
     return [...this.#members.values()].filter(serves).length;
   }
 
+  standing(): Standing {
+    const serving = [...this.#members.values()].filter(serves);
+    return { serving: serving.length, old: serving.filter(({ old }) => old).length, replaced: this.#replaced };
+  }
+
   living(): readonly number[] {
-    // One that was adopted may have served long before it said a word to this primary.
-    const mayServe = [...this.#members.values()].filter(({ linked, ready, child }) => linked || ready || !child);
-    return mayServe.map(({ identity }) => identity.pid);
+    return [...this.#members.values()].filter(mayServe).map(({ identity }) => identity.pid);
   }
 
   settled(): Promise<void> {
@@ -229,16 +179,40 @@ class WorkerSupervisor implements Supervisor {
         this.#sigkill(member, 'it did not end by its deadline');
       } else if (!member.linked && now > member.joinByMs) {
         this.#sigkill(member, member.child && !member.everLinked ? 'it never joined' : 'it did not join this primary');
+      } else if (!member.ready && member.slot !== undefined && now > member.readyByMs && this.#anyStandIn()) {
+        this.#sigkill(member, 'it did not get ready; the one that it is to replace serves on');
       }
     }
     if (this.#replacing !== undefined && this.#deps.clock.nowMs() > this.#replacing.untilMs)
       this.#replacing = undefined;
-    this.#replaceNext();
+    this.#endNext();
+    this.#letGo();
     this.#fill();
   }
 
+  #anyStandIn(): boolean {
+    return [...this.#members.values()].some(isStandIn);
+  }
+
+  /** Drains those in whose place others serve. */
+  #letGo(): void {
+    if (!this.#started || this.#closed || this.#drainByMs !== undefined) return;
+    const { slots, isBehind } = this.#deps;
+    for (;;) {
+      const member = nextToGo([...this.#members.values()], slots, isBehind);
+      if (member === undefined) return;
+      this.#replace(member);
+    }
+  }
+
+  #replace(member: Member): void {
+    this.#replaced++;
+    this.#deps.log.info({ worker_pid: member.identity.pid, old: member.old }, 'draining a worker: others serve');
+    this.#tellToDrain(member, this.#awake.ms + this.#deps.drainMs);
+  }
+
   // One at a time: a pause that hits every worker at once, a slow disk or a huge change, must not empty the node.
-  #replaceNext(): void {
+  #endNext(): void {
     for (const member of this.#members.values()) {
       if (member.killed) continue;
       if (this.#replacing !== undefined) return;
@@ -291,8 +265,8 @@ class WorkerSupervisor implements Supervisor {
     const { runDir } = this.#deps;
     const slot = this.#slots.take(wish);
     const file = slot ?? this.#surplusFile();
-    if (file !== wish) runDir.removePid(`worker-${wish}`, identity);
     runDir.writePid(`worker-${file}`, identity);
+    if (file !== wish) runDir.removePid(`worker-${wish}`, identity);
     return this.#newMember(identity, { slot, file, child: false, joinWithinMs: this.#timing.rejoinMs });
   }
 
@@ -307,6 +281,9 @@ class WorkerSupervisor implements Supervisor {
   #fill(): void {
     if (!this.#started || this.#closed || this.#drainByMs !== undefined) return;
     for (const slot of this.#slots.due()) {
+      if (roomFor([...this.#members.values()], this.#deps.slots) < 1) return;
+      // While others serve, what fails is tried in one place with its pauses, not in each.
+      if (this.#anyStandIn() && slot !== this.#slots.lowestFree()) return;
       try {
         this.#fork(slot);
       } catch (error) {
@@ -334,10 +311,12 @@ class WorkerSupervisor implements Supervisor {
       identity,
       ...place,
       bornMs: this.#deps.clock.nowMs(),
+      old: false,
       linked: false,
       everLinked: false,
       joinByMs: this.#awake.ms + joinWithinMs,
       heardMs: this.#awake.ms,
+      readyByMs: Number.POSITIVE_INFINITY,
       ready: false,
       expected: false,
       drainByMs: undefined,
@@ -351,7 +330,8 @@ class WorkerSupervisor implements Supervisor {
   #tellToDrain(member: Member, byMs: number): void {
     if (member.killed) return;
     member.drainByMs = Math.min(member.drainByMs ?? byMs, byMs);
-    this.#deps.sendDrain(member.identity.pid, Math.max(0, member.drainByMs - this.#awake.ms));
+    const deadlineMs = Math.max(0, member.drainByMs - this.#awake.ms);
+    this.#deps.sendDrain(member.identity.pid, { deadlineMs, isReplaced: this.#drainByMs === undefined });
   }
 
   #notify(): void {
@@ -361,8 +341,4 @@ class WorkerSupervisor implements Supervisor {
     if (this.#drainByMs !== undefined && this.#members.size === 0)
       for (const done of this.#emptyWaiters.splice(0)) done();
   }
-}
-
-function serves(member: Member): boolean {
-  return member.linked && member.ready && !member.killed && member.drainByMs === undefined;
 }

@@ -4,7 +4,7 @@ import { type Config, ConfigError } from '../config.ts';
 import type { NodeMetrics } from '../observe/metrics.ts';
 import { createMetricsServer, type MetricsServer } from './metrics-server.ts';
 import type { Publisher } from './publisher.ts';
-import type { Supervisor } from './supervisor.ts';
+import type { Supervisor } from './supervision.ts';
 import type { SyncLoop } from './sync.ts';
 
 export interface Vitals {
@@ -15,7 +15,7 @@ export interface Vitals {
 
 export function createVitals(deps: {
   readonly config: Pick<Config, 'workers' | 'metricsHost' | 'metricsPort'>;
-  readonly supervisor: Pick<Supervisor, 'serving'>;
+  readonly supervisor: Pick<Supervisor, 'standing'>;
   readonly publisher: Pick<Publisher, 'head' | 'standing'>;
   readonly sync: Pick<SyncLoop, 'confirmedAtMs' | 'wentBack'>;
   readonly metrics: Pick<NodeMetrics, 'text' | 'contentType'>;
@@ -30,13 +30,13 @@ export function createVitals(deps: {
     metrics.text({
       revision: publisher.head?.revision ?? 0,
       staleSeconds: confirmedSecondsAgo(),
-      workers: supervisor.serving(),
+      workers: supervisor.standing().serving,
       workerRestarts: deps.deaths(),
       quarantinedFlags: deps.quarantinedFlags(),
     });
 
   function health(): { readonly status: number; readonly body: object } {
-    const serving = supervisor.serving();
+    const { serving, old, replaced } = supervisor.standing();
     const body = {
       status: serving > 0 ? 'ok' : 'unavailable',
       ...buildInfo(),
@@ -45,7 +45,7 @@ export function createVitals(deps: {
       tier: deps.tier,
       confirmed_seconds_ago: confirmedSecondsAgo(),
       store_went_back: sync.wentBack ?? null,
-      workers: { wanted: config.workers, serving, revisions: Object.fromEntries(publisher.standing()) },
+      workers: { wanted: config.workers, serving, old, replaced, revisions: Object.fromEntries(publisher.standing()) },
     };
     return { status: serving > 0 ? 200 : 503, body };
   }

@@ -7,6 +7,8 @@ import { createFrameReader, decodeToPrimary, encodeToWorker } from '../ipc/frame
 import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
 import { limits } from '../limits.ts';
 
+const CLOSE_MS_MAX = 500;
+
 export type Hello = Extract<ToPrimary, { type: 'hello' }>;
 
 export interface WorkerLink {
@@ -83,10 +85,15 @@ export function createWorkerLinks(deps: {
       chmodSync(deps.socketPath, 0o600);
     },
     async close() {
-      for (const socket of sockets) socket.destroy();
+      // What was answered last is to arrive; a worker that reads nothing is not waited for.
+      for (const socket of sockets) socket.end();
+      const cut = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, CLOSE_MS_MAX);
       await new Promise<void>((resolve) => {
         server.close(() => resolve());
       });
+      clearTimeout(cut);
     },
   };
 }

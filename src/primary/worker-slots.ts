@@ -10,6 +10,8 @@ export interface Slots {
   free(slot: number, livedMs: number): void;
   /** Free slots whose pause is over, lowest first. */
   due(): readonly number[];
+  /** The lowest free slot, its pause over or not. */
+  lowestFree(): number | undefined;
 }
 
 interface Slot {
@@ -27,10 +29,12 @@ export function createSlots(
   for (let number = 1; number <= count; number++) {
     slots.set(number, { taken: false, quickDeaths: 0, dueMs: Number.NEGATIVE_INFINITY });
   }
+  const lowestFree = (): number | undefined => [...slots].find(([, slot]) => !slot.taken)?.[0];
   return {
+    lowestFree,
     take(wish) {
       const wished = slots.get(wish);
-      const number = wished?.taken === false ? wish : [...slots].find(([, slot]) => !slot.taken)?.[0];
+      const number = wished?.taken === false ? wish : lowestFree();
       const slot = number === undefined ? undefined : slots.get(number);
       if (slot !== undefined) slot.taken = true;
       return number;

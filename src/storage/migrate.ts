@@ -22,13 +22,19 @@ export async function lockMigrations(tx: Queryable): Promise<void> {
  */
 export async function migrate(sql: Sql, folder: URL = MIGRATIONS): Promise<string[]> {
   const applied: string[] = [];
-  for (const name of readdirSync(folder).sort()) {
-    if (!name.endsWith('.sql')) continue;
-    if (!MIGRATION_NAME.test(name)) throw new Error(`${name} is no name for a migration; 001_what_it_does.sql is`);
+  for (const name of migrationNames(folder)) {
     const text = readFileSync(new URL(name, folder), 'utf8');
     if (await sql.transaction((tx) => apply(tx, name, text))) applied.push(name);
   }
   return applied;
+}
+
+/** In the order in which they apply. Throws when the folder cannot be read, or holds a file that is named otherwise. */
+export function migrationNames(folder: URL = MIGRATIONS): readonly string[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith('.sql'));
+  const wrong = names.find((name) => !MIGRATION_NAME.test(name));
+  if (wrong !== undefined) throw new Error(`${wrong} is no name for a migration; 001_what_it_does.sql is`);
+  return names.sort();
 }
 
 /** True when it was not applied before. */

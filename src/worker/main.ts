@@ -30,7 +30,7 @@ import { createUploads } from './uploads.ts';
 type Hello = Extract<ToPrimary, { type: 'hello' }>;
 
 /** Resolves when the worker listens. It ends by itself: drained, orphaned for too long, or by a bug. */
-export async function runWorker(slot: number): Promise<void> {
+export async function runWorker(slot: number, generation: string): Promise<void> {
   outlivePrimary();
   const config = loadConfig(process.env);
   const logger = createLogger({ level: config.logLevel, name: `worker ${slot}` });
@@ -41,12 +41,12 @@ export async function runWorker(slot: number): Promise<void> {
 
   const link = createPrimaryLink({
     socketPath: () => runDir.socketPath(),
-    hello: () => sayHello(slot, build, holder, limiter),
+    hello: () => sayHello({ slot, build, generation }, holder, limiter),
     receive,
     onConnected() {
       clearTimeout(orphanTimer);
       unknownFlags.retell();
-      if (listening) link.send({ type: 'listening' });
+      if (listening && !draining) link.send({ type: 'listening' });
     },
     onLost: awaitPrimary,
     warn,
@@ -162,14 +162,13 @@ async function listen(http: Http, logger: ReturnType<typeof createLogger>): Prom
   }
 }
 
-function sayHello(slot: number, build: string, holder: SnapshotHolder, limiter: Limiter): Hello {
+function sayHello(own: Pick<Hello, 'slot' | 'build' | 'generation'>, holder: SnapshotHolder, limiter: Limiter): Hello {
   return {
     type: 'hello',
     role: 'worker',
     pid: process.pid,
     startTime: ownIdentity().startTime,
-    slot,
-    build,
+    ...own,
     epoch: holder.current?.epoch ?? '',
     revision: holder.current?.revision ?? 0,
     leases: limiter.uses(),

@@ -3,7 +3,8 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { test } from 'tap';
-import { createSupervisor, type Supervisor } from '../../../src/primary/supervisor.ts';
+import type { Supervisor } from '../../../src/primary/supervision.ts';
+import { createSupervisor } from '../../../src/primary/supervisor.ts';
 import type { SupervisorTiming } from '../../../src/primary/supervisor-timing.ts';
 import { systemClock } from '../../../src/run/clock.ts';
 import { identify, isAlive } from '../../../src/run/process-identity.ts';
@@ -43,6 +44,8 @@ interface RigOptions {
   /** Workers do not say hello; the test does. */
   readonly silent?: boolean;
   readonly args?: readonly string[];
+  /** Workers that do not serve the newest revision. */
+  readonly behind?: readonly number[];
   readonly before?: (runDir: RunDir) => void;
 }
 
@@ -62,9 +65,12 @@ function supervise(t: Teardown, options: RigOptions): Rig {
     clock: systemClock,
     log: { info: log, warn: log },
     drainMs: 5000,
+    build: 'test',
+    generation: 'now',
+    isBehind: (pid) => options.behind?.includes(pid) ?? false,
     onDead: (pid) => void dead.push(pid),
     onUnusable: () => {},
-    sendDrain: (pid, deadlineMs) => {
+    sendDrain: (pid, { deadlineMs }) => {
       drains.push({ pid, deadlineMs });
       process.kill(pid, 'SIGTERM');
     },
@@ -105,9 +111,9 @@ function supervise(t: Teardown, options: RigOptions): Rig {
 }
 
 /** Hello and listening. False when the hello was refused. */
-function join(supervisor: Supervisor, pid: number, slot: number): boolean {
+function join(supervisor: Supervisor, pid: number, slot: number, generation = 'now'): boolean {
   const startTime = identify(pid)?.startTime;
-  if (startTime === undefined || !supervisor.joined({ pid, startTime, slot, build: 'test' })) return false;
+  if (startTime === undefined || !supervisor.joined({ pid, startTime, slot, build: 'test', generation })) return false;
   supervisor.ready(pid);
   return true;
 }
