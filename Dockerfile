@@ -6,25 +6,20 @@
 # The image is a name here; pin yours: --build-arg NODE_IMAGE=node:24-trixie-slim@sha256:...
 ARG NODE_IMAGE=node:24-trixie-slim
 
-# What is compiled, by the tools of the repository.
+# The tools compile and go; of the packages stays what the service needs, and of the server library the one binary that
+# this Node.js loads.
 FROM ${NODE_IMAGE} AS build
-WORKDIR /build
+WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
-COPY scripts/build.mjs scripts/
+COPY scripts/build.mjs scripts/keep-native.mjs scripts/
 COPY native native
 COPY src src
-RUN node scripts/build.mjs && chmod 0755 dist/main.js
-
-# What the service needs of packages: none of the tools, and of the server library the one binary that this Node loads.
-FROM ${NODE_IMAGE} AS packages
-WORKDIR /app
-COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
-COPY native native
-COPY scripts/keep-native.mjs scripts/
-RUN node scripts/keep-native.mjs
+RUN node scripts/build.mjs \
+    && chmod 0755 dist/main.js \
+    && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
+    && node scripts/keep-native.mjs
 
 FROM ${NODE_IMAGE}
 LABEL org.opencontainers.image.title="burgee" \
@@ -43,8 +38,8 @@ COPY package.json LICENSE ./
 COPY migrations migrations
 COPY native/kernel.wasm native/kernel.wasm.sha256 native/uws.sha256 native/
 COPY deploy/healthcheck.mjs deploy/
-COPY --from=packages /app/node_modules node_modules
-COPY --from=build /build/dist dist
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/dist dist
 ENV NODE_ENV=production DATA_DIR=/data
 VOLUME /data
 EXPOSE 8000

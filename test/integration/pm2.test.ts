@@ -1,0 +1,139 @@
+// The service under a real PM2, from the first start to `pm2 kill`: one story, each step goes on from the one before.
+import { test } from 'tap';
+import { startLoad } from '../support/load.ts';
+import { createPm2Service, isReplaced, preparePm2, readyCount, until } from '../support/pm2.ts';
+import { ADMIN_KEY, alive, signalQuietly } from '../support/service.ts';
+
+const WORKERS = 2;
+const prepared = preparePm2();
+const missing = 'missing' in prepared ? prepared.missing : undefined;
+// On CI a skipped test is a failed one.
+const skip = missing !== undefined && process.env['CI'] !== 'true' ? missing : false;
+
+test('under PM2', { skip }, async (t) => {
+  if ('missing' in prepared) throw new Error(prepared.missing);
+  const service = await createPm2Service(prepared.program, WORKERS);
+  t.teardown(() => service.close());
+  const answers = async (): Promise<number> => (await fetch(`${service.url}/readyz`)).status;
+
+  await t.test('is online only when every worker holds a snapshot, from whatever folder it is started', async (t) => {
+    const { code, output } = await service.start();
+    // Without wait_ready PM2 says "online" while the primary still loads its code, and nobody answers.
+    t.equal(await answers(), 200);
+    t.equal(code, 0, output);
+    t.match(await service.seen(), { status: 'online', restarts: 0, pid: service.pid('launcher') });
+    t.equal(service.workerPids().length, WORKERS);
+  });
+
+  await t.test('a SIGKILLed launcher is started again and adopts the workers', async (t) => {
+    const [launcher, workers, readies] = [service.pid('launcher'), service.workerPids(), readyCount(service)];
+    signalQuietly(launcher, 'SIGKILL');
+    await until(() => isReplaced(service, 'launcher', launcher, readies));
+    await until(async () => (await service.seen())?.status === 'online');
+    t.match(await service.seen(), { pid: service.pid('launcher'), restarts: 1 });
+    t.same(service.workerPids(), workers);
+    t.equal(await answers(), 200);
+  });
+
+  await t.test('a SIGKILLed primary is none of PM2s business', async (t) => {
+    const [primary, workers, readies] = [service.pid('primary'), service.workerPids(), readyCount(service)];
+    const before = await service.seen();
+    signalQuietly(primary, 'SIGKILL');
+    await until(() => isReplaced(service, 'primary', primary, readies));
+    t.same(await service.seen(), before);
+    t.same(service.workerPids(), workers);
+  });
+
+  await t.test('nor is a SIGKILLed worker', async (t) => {
+    const before = await service.seen();
+    const [first] = service.workerPids() as [number];
+    signalQuietly(first, 'SIGKILL');
+    await until(() => service.workerPids().filter(alive).length === WORKERS && !service.workerPids().includes(first));
+    t.same(await service.seen(), before);
+    t.equal(await answers(), 200);
+  });
+
+  await t.test('pm2 sendSignal SIGHUP replaces primary and workers, and PM2 sees no restart', async (t) => {
+    const [primary, workers, readies] = [service.pid('primary'), service.workerPids(), readyCount(service)];
+    const before = await service.seen();
+    const load = startLoad({ port: service.port, connections: 4, path: '/readyz', key: ADMIN_KEY, thinkMs: 20 });
+    t.equal((await service.pm2('sendSignal', 'SIGHUP', 'burgee')).code, 0);
+    await until(() => isReplaced(service, 'primary', primary, readies) && !workers.some(alive));
+    await load.answered(40);
+    t.match(await load.stop(), { failed: 0, reasons: [] });
+    t.same(await service.seen(), before);
+    t.equal(service.workerPids().filter(alive).length, WORKERS);
+  });
+
+  await t.test(
+    'when PM2 itself dies the service runs on, and is taken over by ending its launcher alone',
+    async (t) => {
+      const [launcher, workers, readies] = [service.pid('launcher'), service.workerPids(), readyCount(service)];
+      signalQuietly(service.daemonPid(), 'SIGKILL');
+      await until(() => !alive(service.daemonPid()));
+      t.equal(await answers(), 200);
+      t.ok(alive(launcher));
+      await service.start();
+      t.not((await service.seen())?.status, 'online', 'a second one is refused');
+      t.equal(service.pid('launcher'), launcher);
+
+      signalQuietly(launcher, 'SIGKILL');
+      await until(() => !alive(launcher));
+      await service.start();
+      t.match(await service.seen(), { status: 'online', pid: service.pid('launcher') });
+      t.ok(readyCount(service) > readies);
+      t.same(service.workerPids(), workers);
+    },
+  );
+
+  await t.test('pm2 reload is a restart, of everything', async (t) => {
+    const before = service.processes();
+    t.equal((await service.pm2('reload', 'burgee')).code, 0);
+    t.equal((await service.seen())?.status, 'online');
+    t.same(before.filter(alive), []);
+    t.equal(await answers(), 200);
+  });
+
+  await t.test('pm2 stop ends every process', async (t) => {
+    t.ok(service.processes().length >= WORKERS + 2);
+    t.equal((await service.pm2('stop', 'burgee')).code, 0);
+    t.same(service.processes(), []);
+    t.match(await service.seen(), { status: 'stopped' });
+    t.match(service.log(), /"clean":true/);
+  });
+
+  await t.test('a wrong configuration is not tried again', async (t) => {
+    await service.start({ PORT: 'eighty' });
+    const refused = await service.seen();
+    // Of the same age, with the same delay, and allowed to start again: when it has, so would the other have.
+    await service.pm2(
+      'start',
+      process.execPath,
+      '--name',
+      'clock',
+      '--interpreter',
+      'none',
+      '--exp-backoff-restart-delay',
+      '100',
+      '--',
+      '--version',
+    );
+    await until(async () => ((await service.seen('clock'))?.restarts ?? 0) >= 2);
+    await service.pm2('delete', 'clock');
+    t.same(await service.seen(), refused);
+    t.same(service.processes(), []);
+    t.match((await service.pm2('logs', 'burgee', '--nostream', '--err', '--lines', '5')).output, /PORT \("eighty"\)/);
+  });
+
+  await t.test('pm2 delete and pm2 kill leave nothing', async (t) => {
+    await service.start();
+    t.equal((await service.seen())?.status, 'online');
+    t.equal((await service.pm2('delete', 'burgee')).code, 0);
+    t.same(service.processes(), []);
+    await service.start();
+    const daemon = service.daemonPid();
+    t.equal((await service.pm2('kill')).code, 0);
+    t.same(service.processes(), []);
+    t.notOk(alive(daemon));
+  });
+});
