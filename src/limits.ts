@@ -231,6 +231,7 @@ const processes = {
   ),
   orphanTimeoutMsMax: bound(2_147_483_647, 'ms', 'Of ORPHAN_TIMEOUT_MS: the longest timer there is, 24 days.'),
   allowedOriginsMax: bound(256, 'origins', 'In ALLOWED_ORIGINS.'),
+  trustedProxiesMax: bound(256, 'proxies', 'In TRUST_PROXY.'),
 } as const satisfies Record<string, Bound>;
 
 const eventStreams = {

@@ -61,6 +61,8 @@ const HELP: Readonly<Record<string, string>> = {
   burgee_worker_resident_memory_bytes: 'Resident memory of a worker.',
   burgee_worker_snapshot_revision: 'Revision of the snapshot a worker serves.',
   burgee_worker_snapshot_stale_seconds: 'Seconds since a worker heard its snapshot confirmed.',
+  burgee_worker_tls_expiry_timestamp_seconds:
+    'When the certificate that a worker serves with expires, seconds since 1970.',
   burgee_worker_sockets: 'WebSockets open on a worker.',
 };
 const NAME = /^burgee_[a-z0-9_]{1,100}$/;

@@ -8,6 +8,7 @@ import { createPlans } from './batch/plans.ts';
 import { createTurns } from './batch/turns.ts';
 import { createEventStreams } from './event-streams.ts';
 import type { KeyedHandlers, OpenHandlers } from './http/call.ts';
+import { createClients } from './http/client-address.ts';
 import { createCors } from './http/cors.ts';
 import { createDeliver } from './http/deliver.ts';
 import type { HttpDeps } from './http/deps.ts';
@@ -31,19 +32,21 @@ import { askForUpgrade, createSocketSide } from './sockets.ts';
 import { createTransport } from './transport/create-transport.ts';
 import type { Transport } from './transport/transport.ts';
 
-/** A connection on which nothing came for this long while draining is an idle one. */
-const DRAIN_QUIET_MS = 250;
-/** Left of the deadline for the last close frames to go. */
-const DRAIN_MARGIN_MS = 250;
+/** Left of the deadline for the process to end by itself. */
+const EXIT_MARGIN_MS = 50;
+/** Left of that for the last close frames to go. */
+const CLOSE_FRAMES_MS = 200;
 
 export interface Http {
   /** Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had. */
   listen(): Promise<number>;
   /**
-   * Unready at once; after `delayMs` takes no new connections and closes each with its next reply. Resolves when
-   * nothing is in flight and no WebSocket is left, which takes `deadlineMs` at most. May be called twice.
+   * Unready at once, and else as ever for `delayMs`: until load balancers have seen it, who is told to come back on
+   * another connection comes back to this worker. Then takes no new connections and closes each with its next reply.
+   * Resolves when all are closed: nothing is in flight, no WebSocket is left, and no request has come for `idleMs`;
+   * after `deadlineMs`, which includes the delay, in any case. May be called twice.
    */
-  drain(delayMs: number, deadlineMs: number): Promise<void>;
+  drain(delayMs: number, deadlineMs: number, idleMs: number): Promise<void>;
   /** Cuts every connection. May be called twice. */
   close(): void;
 }
@@ -76,7 +79,8 @@ export function createHttp(deps: HttpDeps): Http {
     ofrepStream: createStreamHandler(deps, streams, Date.now),
     openSocket: askForUpgrade,
   };
-  const deliver = createDeliver(deps, cors);
+  const clients = createClients(deps.config.trustProxy);
+  const deliver = createDeliver(deps, cors, clients);
   const { pipeline, leave } = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
   const replies = createShortReplies(deliver, createPreparedHead(deps.holder, cors.enabled));
   const shortly = { http: deps, auth, pipeline, leave, corsEnabled: cors.enabled };
@@ -89,6 +93,7 @@ export function createHttp(deps: HttpDeps): Http {
   const evaluateGet = createEvaluateGet({
     http: deps,
     auth,
+    clients,
     hash: deps.hash,
     pipeline,
     corsEnabled: cors.enabled,
@@ -102,7 +107,7 @@ export function createHttp(deps: HttpDeps): Http {
     listen: async () => {
       transport = await createTransport({
         onFailure: createFailureAnswer(deliver, deps.logger),
-        tls: undefined,
+        tls: deps.tls,
         admits: () => true,
       });
       state.transport = transport.name;
@@ -112,11 +117,12 @@ export function createHttp(deps: HttpDeps): Http {
       transport.fallback((exchange) => pipeline(exchange, undefined));
       return transport.listen(deps.config.host, deps.config.port);
     },
-    drain: (delayMs, deadlineMs) => {
+    drain: (delayMs, deadlineMs, idleMs) => {
       state.draining = true;
       drained ??= delay(delayMs).then(() => {
-        sockets.drain(Math.max(0, deadlineMs - delayMs - DRAIN_MARGIN_MS));
-        return transport?.drain(DRAIN_QUIET_MS);
+        const msMax = Math.max(0, deadlineMs - delayMs - EXIT_MARGIN_MS);
+        sockets.drain(Math.max(0, msMax - CLOSE_FRAMES_MS));
+        return transport?.drain(idleMs, msMax);
       });
       return drained;
     },

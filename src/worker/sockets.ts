@@ -20,7 +20,7 @@ import type { SocketRoute } from './transport/socket.ts';
 export interface SocketSide {
   readonly pattern: string;
   readonly route: SocketRoute;
-  /** Takes no new sockets, says goodbye to each and closes it with its last answer, at the latest after `msMax`. */
+  /** Takes no new sockets, says goodbye to each, and closes each at a time of its own: all within `msMax`. */
   drain(msMax: number): void;
   /** Ends the timers. May be called twice. */
   close(): void;

@@ -256,7 +256,7 @@ test('a drain says goodbye, answers on, and closes with 1001', async (t) => {
   const serving = await start(t);
   const client = await open(t, serving, { key: KEY });
   const waiting = await open(t, serving);
-  const drained = serving.http.drain(0, 25_000);
+  const drained = serving.http.drain(0, 25_000, 250);
   const goodbye = await client.nextOf('goodbye');
   t.ok((goodbye['reconnect_after_ms'] as number) >= 500 && (goodbye['reconnect_after_ms'] as number) < 5000);
   t.match(await client.ping(3), { type: 'pong' });

@@ -35,6 +35,8 @@ export interface ServiceOptions {
   /** Kept by the caller; else made and removed with stop(). */
   readonly dataDir?: string;
   readonly port?: number;
+  /** Default: dist/main.js. */
+  readonly main?: string;
 }
 
 export async function freePort(): Promise<number> {
@@ -50,7 +52,7 @@ export async function freePort(): Promise<number> {
 export async function startService(options: ServiceOptions = {}): Promise<Service> {
   const port = options.port ?? (await freePort());
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'burgee-')));
-  const launcher = spawn(process.execPath, [MAIN], {
+  const launcher = spawn(process.execPath, [options.main ?? MAIN], {
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],

@@ -19,6 +19,7 @@ import type { HttpDeps } from '../../src/worker/http/deps.ts';
 import { createHttp, type Http } from '../../src/worker/http.ts';
 import { ADMITTED, SPENT } from '../../src/worker/limiter.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot, SnapshotHolder } from '../../src/worker/serving.ts';
+import type { TlsFiles } from '../../src/worker/transport/transport.ts';
 import { createUploads } from '../../src/worker/uploads.ts';
 
 const RANKS = { evaluate: 1, read: 2, write: 3, admin: 4 } as const;
@@ -170,10 +171,17 @@ export interface Serving {
   swap(snapshot: ServingSnapshot): void;
 }
 
+export interface ListenOptions {
+  readonly host?: string;
+  readonly trustProxy?: readonly string[];
+  readonly tls?: TlsFiles;
+}
+
 export async function startServing(
   snapshot: ServingSnapshot | undefined,
   allowedOrigins: readonly string[] = [],
   socketAuthMs = 5000,
+  { host = '127.0.0.1', trustProxy = [], tls }: ListenOptions = {},
 ): Promise<Serving> {
   const waiters = new Set<{ readonly revision: number; readonly done: (reached: boolean) => void }>();
   const swapListeners: (() => void)[] = [];
@@ -234,7 +242,8 @@ export async function startServing(
     },
     unknownFlags: { count: (...counted) => void serving.unknown.push(counted) },
     accessLog: { wants: () => true, record: (entry) => void serving.logged.push(entry) },
-    config: { host: '127.0.0.1', port: 0, allowedOrigins },
+    config: { host, port: 0, allowedOrigins, trustProxy },
+    tls,
     logger: {
       error: (fields, message) => void serving.failures.push(`${message} ${String((fields as { err?: unknown }).err)}`),
     },
@@ -252,7 +261,7 @@ export async function startServing(
     },
     runPath,
     port,
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     snapshot,
     staleSeconds: 0,
     verdict: ADMITTED,

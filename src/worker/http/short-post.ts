@@ -46,14 +46,15 @@ export interface ShortReplies {
 export function createShortReplies(deliver: Deliver, preparedHead: PreparedHead): ShortReplies {
   return {
     json({ held, delivery, snapshot }, body, last) {
+      const client = deliver.clientForLine(held, delivery, 200);
       held.send('200 OK', fillHead(preparedHead(snapshot), delivery.request.requestId, last), body);
-      deliver.count(delivery, 200);
+      deliver.count(delivery, 200, client);
     },
     other({ held, delivery }, answer) {
       deliver.whole(held, delivery, answer);
     },
     isGone({ held, delivery }) {
-      if (held.aborted) deliver.count(delivery, 204);
+      if (held.aborted) deliver.count(delivery, 204, deliver.clientForLine(held, delivery, 204));
       return held.aborted;
     },
   };

@@ -6,6 +6,7 @@ import { evaluate } from '../../core/evaluate.ts';
 import type { JsonObject } from '../../core/model.ts';
 import { RANK } from '../../core/scopes.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
+import type { Clients } from '../http/client-address.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { defaultEnvironment } from '../http/environment.ts';
 import type { Pipeline } from '../http/pipeline.ts';
@@ -26,6 +27,7 @@ interface MutableContext extends EvaluationContext {
 export function createEvaluateGet(deps: {
   readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'tallies' | 'accessLog'>;
   readonly auth: Auth;
+  readonly clients: Pick<Clients, 'ofExchange'>;
   readonly hash: HashUser;
   readonly pipeline: Pipeline;
   /** Whether pages of other origins may call: then a request from one takes the way that adds their headers. */
@@ -35,7 +37,7 @@ export function createEvaluateGet(deps: {
   readonly routeLabel: string;
 }): Handler {
   const { holder, limiter, tallies, accessLog } = deps.http;
-  const { auth, hash, pipeline, corsEnabled, routeIndex, routeLabel } = deps;
+  const { auth, clients, hash, pipeline, corsEnabled, routeIndex, routeLabel } = deps;
   const scan = new QueryScan();
   const context: MutableContext = { userId: '', attributes: undefined };
   let head: Head = headOf(0, 0, corsEnabled);
@@ -91,6 +93,7 @@ export function createEvaluateGet(deps: {
         status: 200,
         seconds,
         keyId: key.keyId,
+        client: clients.ofExchange(exchange),
         traceparent: readTraceparent(exchange.header('traceparent')),
       });
     }

@@ -1,6 +1,7 @@
 // The WebSockets of a worker: who may open one, what all of them share, and how they end.
 import { routes } from '../../api/routes.ts';
 import { limits } from '../../limits.ts';
+import { systemClock } from '../../run/clock.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
 import type { Deliver, Delivery } from '../http/deliver.ts';
 import type { HttpDeps } from '../http/deps.ts';
@@ -12,6 +13,7 @@ import type { SocketOwner, SocketRoute } from '../transport/socket.ts';
 import type { Exchange } from '../transport/transport.ts';
 import { CLOSE } from './connection.ts';
 import type { Dispatch } from './dispatch.ts';
+import { createGoodbyes } from './goodbyes.ts';
 import type { Hub } from './hub.ts';
 import { createKeyGroups } from './key-groups.ts';
 import { LiveConnection } from './live-connection.ts';
@@ -22,20 +24,13 @@ import { welcomeText } from './welcome.ts';
 const EXPIRY_LOOK_MS = 1000;
 /** The library pings in time; proxies cut what was silent for a minute. */
 const IDLE_SECONDS = 60;
-/** How long a client has to act on `goodbye` before its connection is closed. */
-const GOODBYE_MS = 500;
-/** Past it a drain closes even what has something in flight. */
-const DRAIN_MS_MAX = 5000;
-/** When a client comes back: spread, because all of a worker's clients lose it at once. */
-const RECONNECT_MS_MIN = 500;
-const RECONNECT_MS_SPREAD = 4500;
 
 const RETRY: Refusal['headers'] = [['Retry-After', '5']];
 const ROUTE_INDEX = routes.findIndex(({ operationId }) => operationId === 'openSocket');
 
 export interface Sockets {
   readonly route: SocketRoute;
-  /** Takes no new ones, says goodbye to each and closes it with its last answer, at the latest after `msMax`. */
+  /** Takes no new ones, says goodbye to each, and closes each at a time of its own: all within `msMax`. */
   drain(msMax: number): void;
   /** Ends the timers. May be called twice. */
   close(): void;
@@ -69,7 +64,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
   const isOriginAllowed = createOriginCheck(deps.http.config.allowedOrigins);
   const connections = new Set<LiveConnection>();
   const groups = createKeyGroups({ current: () => holder.current, now, onFailure });
-  const drainTimers: NodeJS.Timeout[] = [];
+  const goodbyes = createGoodbyes({ clock: systemClock, random: deps.random });
   let withoutKey = 0;
   let unsentBytes = 0;
   let keptBytes = 0;
@@ -207,29 +202,18 @@ export function createSockets(deps: SocketsDeps): Sockets {
           deliver.whole(exchange, delivery, admission.refusal);
           return undefined;
         }
-        deliver.switched(delivery);
+        deliver.switched(exchange, delivery);
         return open(admission.key, admission.verdict);
       },
     },
     drain(msMax) {
       if (isDraining) return;
       isDraining = true;
-      for (const connection of connections) {
-        const reconnectMs = RECONNECT_MS_MIN + Math.floor(deps.random() * RECONNECT_MS_SPREAD);
-        const text = `{"type":"goodbye","reconnect_after_ms":${reconnectMs}}`;
-        if (!connection.goodbye(text)) connection.close(CLOSE.goingAway, 'the server is stopping');
-      }
-      const leave = (): void => {
-        for (const connection of connections) connection.leave();
-      };
-      const end = (): void => {
-        for (const connection of connections) connection.close(CLOSE.goingAway, 'the server is stopping');
-      };
-      drainTimers.push(setTimeout(leave, Math.min(GOODBYE_MS, msMax)), setTimeout(end, Math.min(DRAIN_MS_MAX, msMax)));
+      goodbyes.begin(connections, msMax);
     },
     close() {
       clearInterval(expiryLook);
-      for (const timer of drainTimers) clearTimeout(timer);
+      goodbyes.close();
     },
   };
 }

@@ -2,10 +2,13 @@
 // that dies when its handler returns, replies to connections that are gone, body chunks that are taken away again,
 // writes outside a cork, an exception or a forgotten reply that would end the process.
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t } from 'uWebSockets.js';
+import { addressFromBytes } from './address.ts';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { loadUws } from './load-uws.ts';
+import { quietTurn } from './quiet-turn.ts';
 import { UwsReplyStream } from './reply-stream.ts';
 import type { SocketRoute } from './socket.ts';
+import { TLS_CIPHERS } from './tls-ciphers.ts';
 import type {
   Exchange,
   Handler,
@@ -23,9 +26,6 @@ const DRAIN_LOOK_MS = 10;
 /** A process that ends while a client's last messages are still coming in would reset what it sent that client. */
 const SOCKET_LINGER_MS = 100;
 
-/** An IPv4 address on a socket that takes both. */
-const MAPPED = /^(?:::|0000:0000:0000:0000:0000:)ffff:\d+\.\d+\.\d+\.\d+$/i;
-
 /** What the connections of one server have in common. */
 interface Shared {
   draining: boolean;
@@ -40,7 +40,9 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
   const uws = await loadUws();
   const { tls } = options;
   const app: TemplatedApp =
-    tls === undefined ? uws.App() : uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
+    tls === undefined
+      ? uws.App()
+      : uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile, ssl_ciphers: TLS_CIPHERS });
   const shared: Shared = { draining: false, inFlight: 0, lastRequestMs: 0, endless: new Set() };
   const sockets: SocketsShared = {
     socketCount: 0,
@@ -52,6 +54,7 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
   let fallback: Handler = () => {};
   let listenSocket: us_listen_socket | undefined;
   let closed = false;
+  let drained: Promise<void> | undefined;
   // The type declarations leave `filter` out: called with +1 for a connection that opens and -1 for one that closes.
   const counting = app as unknown as { filter(visit: (res: HttpResponse, change: number) => number): void };
   counting.filter((res, change) => {
@@ -126,30 +129,50 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
           return resolve(uws.us_socket_local_port(token as unknown as Parameters<typeof uws.us_socket_local_port>[0]));
         });
       }),
-    drain: (quietMs) => {
-      shared.draining = true;
-      closeListenSocket();
-      for (const stream of [...shared.endless]) stream.drain();
-      const startedMs = Date.now();
-      return new Promise((resolve) => {
-        const look = setInterval(() => {
-          const nowMs = Date.now();
-          const quiet = nowMs - Math.max(startedMs, shared.lastRequestMs) >= quietMs;
-          const isAsked = connectionCount > 0 && (shared.inFlight > 0 || !quiet);
-          const hasSockets = sockets.socketCount > 0 || nowMs - sockets.lastSocketEndMs < SOCKET_LINGER_MS;
-          if (!closed && (isAsked || hasSockets)) return;
-          clearInterval(look);
-          resolve();
-        }, DRAIN_LOOK_MS);
-      });
+    drain: (idleMs, msMax) => {
+      drained ??= leave(idleMs, msMax);
+      return drained;
     },
-    close: () => {
-      if (closed) return;
-      closed = true;
-      closeListenSocket();
-      app.close();
-    },
+    close,
   };
+
+  async function leave(idleMs: number, msMax: number): Promise<void> {
+    await quietTurn();
+    // In this order: who is told to come back on another connection must not find this process listening.
+    closeListenSocket();
+    shared.draining = true;
+    for (const stream of [...shared.endless]) stream.drain();
+    const startedMs = Date.now();
+    const isOver = (nowMs: number): boolean => {
+      const isIdle = nowMs - Math.max(startedMs, shared.lastRequestMs) >= idleMs;
+      const isAsked = connectionCount > 0 && (shared.inFlight > 0 || !isIdle);
+      const hasSockets = sockets.socketCount > 0 || nowMs - sockets.lastSocketEndMs < SOCKET_LINGER_MS;
+      return closed || nowMs - startedMs >= msMax || !(isAsked || hasSockets);
+    };
+    do {
+      await until(isOver);
+      // A request that waits to be read when its connection is closed would be reset: there may be one by now.
+      await quietTurn();
+    } while (!isOver(Date.now()));
+    close();
+  }
+  function close(): void {
+    if (closed) return;
+    closed = true;
+    closeListenSocket();
+    app.close();
+  }
+}
+
+/** Resolves once `holds` does; it is given Date.now(). */
+function until(holds: (nowMs: number) => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const look = setInterval(() => {
+      if (!holds(Date.now())) return;
+      clearInterval(look);
+      resolve();
+    }, DRAIN_LOOK_MS);
+  });
 }
 
 /** The one exchange that all synchronous handlers share: nothing is allocated for a request answered at once. */
@@ -274,6 +297,10 @@ class Held implements HeldExchange {
     return this.incoming.next();
   }
 
+  remoteAddress(): string {
+    return this.open && !this.aborted ? addressOf(this.res) : '';
+  }
+
   closeAfterReply(): void {
     this.closing = true;
   }
@@ -337,8 +364,7 @@ class Held implements HeldExchange {
 }
 
 function addressOf(res: HttpResponse): string {
-  const text = Buffer.from(res.getRemoteAddressAsText()).toString('latin1');
-  return MAPPED.test(text) ? text.slice(text.lastIndexOf(':') + 1) : text;
+  return addressFromBytes(new Uint8Array(res.getRemoteAddress()));
 }
 
 function write(res: HttpResponse, status: string, head: Head, body: string | Uint8Array, closing: boolean): void {
