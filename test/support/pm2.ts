@@ -26,6 +26,8 @@ export interface Pm2Service {
   pm2(...args: string[]): Promise<{ code: number; output: string }>;
   /** `pm2 start` with the repository's ecosystem file; `env` on top of the service's variables. */
   start(env?: Readonly<Record<string, string>>): Promise<{ code: number; output: string }>;
+  /** Makes a boolean flag that is on for half of the users. */
+  makeFlag(flagId: string): Promise<void>;
   /** What PM2 says of a process; undefined when it knows none of that name. */
   seen(name?: string): Promise<Pm2Process | undefined>;
   /** What the service wrote to standard output. */
@@ -88,6 +90,14 @@ export async function createPm2Service(program: string, workers: number): Promis
     dataDir,
     pm2: (...args) => run(args, {}),
     start: (env = {}) => run(['start', ECOSYSTEM, '--update-env'], { ...variables, ...env }),
+    async makeFlag(flagId) {
+      const reply = await fetch(`${service.url}/api/v1/flags`, {
+        method: 'POST',
+        headers: { 'x-api-key': ADMIN_KEY, 'content-type': 'application/json' },
+        body: JSON.stringify({ flag_id: flagId, enabled: true, rollout_percentage: 50 }),
+      });
+      if (reply.status !== 201) throw new Error(await reply.text());
+    },
     async seen(name = 'burgee') {
       const { output } = await service.pm2('jlist', '--silent');
       const list = JSON.parse(output.slice(output.indexOf('['))) as {
