@@ -1,4 +1,5 @@
-// The service under a real PM2, from the first start to `pm2 kill`: one story, each step goes on from the one before.
+// The service under a real PM2: its first start, and what dies afterwards. One story, each step goes on from the one before.
+// How it is stopped: pm2-stop.test.ts.
 import { test } from 'tap';
 import { startLoad } from '../support/load.ts';
 import { createPm2Service, isReplaced, preparePm2, readyCount, until } from '../support/pm2.ts';
@@ -88,58 +89,4 @@ test('under PM2', { skip }, async (t) => {
       t.equal(await answers(), 200);
     },
   );
-
-  await t.test('pm2 reload is a restart, of everything', async (t) => {
-    const before = service.processes();
-    t.equal((await service.pm2('reload', 'burgee')).code, 0);
-    t.equal((await service.seen())?.status, 'online');
-    t.same(before.filter(alive), []);
-    t.equal(await answers(), 200);
-  });
-
-  await t.test('pm2 stop ends every process', async (t) => {
-    t.ok(service.processes().length >= WORKERS + 2);
-    t.equal((await service.pm2('stop', 'burgee')).code, 0);
-    t.same(service.processes(), []);
-    t.match(await service.seen(), { status: 'stopped' });
-    t.match(service.log(), /"clean":true/);
-  });
-
-  await t.test('a wrong configuration is not tried again', async (t) => {
-    // An app that PM2 knows keeps the variables it was first started with.
-    await service.pm2('delete', 'burgee');
-    await service.start({ PORT: 'eighty' });
-    const refused = await service.seen();
-    // Of the same age, with the same delay, and allowed to start again: when it has, so would the other have.
-    await service.pm2(
-      'start',
-      process.execPath,
-      '--name',
-      'clock',
-      '--interpreter',
-      'none',
-      '--exp-backoff-restart-delay',
-      '100',
-      '--',
-      '--version',
-    );
-    await until(async () => ((await service.seen('clock'))?.restarts ?? 0) >= 2);
-    await service.pm2('delete', 'clock');
-    t.same(await service.seen(), refused);
-    t.same(service.processes(), []);
-    t.match((await service.pm2('logs', 'burgee', '--nostream', '--err', '--lines', '5')).output, /PORT \("eighty"\)/);
-  });
-
-  await t.test('pm2 delete and pm2 kill leave nothing', async (t) => {
-    await service.pm2('delete', 'burgee');
-    await service.start();
-    t.equal((await service.seen())?.status, 'online');
-    t.equal((await service.pm2('delete', 'burgee')).code, 0);
-    t.same(service.processes(), []);
-    await service.start();
-    const daemon = service.daemonPid();
-    t.equal((await service.pm2('kill')).code, 0);
-    t.same(service.processes(), []);
-    t.notOk(alive(daemon));
-  });
 });
