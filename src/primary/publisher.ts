@@ -62,6 +62,8 @@ export interface Publisher {
 export function createPublisher(deps: {
   readonly hash: HashBytes;
   readonly now: () => number;
+  /** To be called before anything is published: ends this process when another primary has taken its place. */
+  readonly fence: () => void;
   /** Ends a worker that holds up a write. */
   readonly kill: (pid: number, why: string) => void;
 }): Publisher {
@@ -118,6 +120,7 @@ export function createPublisher(deps: {
       return state?.head;
     },
     reset(content) {
+      deps.fence();
       const next = createSnapshotState(content);
       fallBehind(state?.head.revision ?? 0);
       // Revisions of another store say nothing about this one.
@@ -128,6 +131,7 @@ export function createPublisher(deps: {
     },
     advance(delta) {
       if (state === undefined) return 'no snapshot yet';
+      deps.fence();
       const { revision } = state.head;
       const refused = state.apply(delta);
       if (refused !== undefined) return refused;

@@ -49,6 +49,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
       if (listening && !draining) link.send({ type: 'listening' });
     },
     onLost: awaitPrimary,
+    onStale: () => tallies.count('burgee_worker_stale_primaries_total', 1),
     warn,
   });
   const holder = await holderOf(link, config.faultCompileMs, createReadBlob(runDir.blobs, hashUser), warn);
@@ -86,7 +87,6 @@ export async function runWorker(slot: number, generation: string): Promise<void>
   }
 
   function receive(message: Exclude<ToWorker, Settled>): void {
-    if (message.type === 'welcome') return;
     if (message.type === 'drain') void drain('asked by the primary', message.deadlineMs, message.delayMs);
     else holder.receive(message);
   }
@@ -185,6 +185,9 @@ async function renderOwnMetrics(tallies: Tallies, holder: SnapshotHolder): Promi
     revision: holder.current?.revision ?? 0,
     staleSeconds: holder.staleSeconds(),
     workers: 1,
+    workersOld: 0,
+    workerReplacements: 0,
+    primaryTerm: 0,
     workerRestarts: 0,
     quarantinedFlags: 0,
   });
