@@ -11,12 +11,15 @@ async function main(args: readonly string[], role: string | undefined): Promise<
   try {
     const [argument] = args;
     if (argument === '--version' || argument === '-v') return print(1, buildInfo().version);
-    if (argument === '--help' || argument === '-h') return print(1, await help());
     if (argument === 'keys') return await (await import('./cli/main.ts')).runCli(args);
-    if (argument !== undefined) {
-      print(2, `burgee: unknown argument ${argument}; settings are environment variables, see --help.`);
+    const unknown = argument === 'check' ? args[1] : argument;
+    if (unknown === '--help' || unknown === '-h') return print(1, await help());
+    if (unknown !== undefined) {
+      print(2, `burgee: unknown argument ${unknown}; settings are environment variables, see --help.`);
       return EXIT_CONFIGURATION;
     }
+    // A library that was loaded may keep a timer.
+    if (argument === 'check') process.exit(await checkThisBuild());
     return await run(role);
   } catch (error) {
     // Nothing else may hold the process up: a role that failed to start has sockets, timers and channels open.
@@ -27,6 +30,21 @@ async function main(args: readonly string[], role: string | undefined): Promise<
 async function help(): Promise<string> {
   const [{ USAGE }, { helpText }] = await Promise.all([import('./cli/usage.ts'), import('./config.ts')]);
   return `${USAGE}\n${helpText()}`;
+}
+
+async function checkThisBuild(): Promise<0 | 2> {
+  const { check, CheckFailed } = await import('./cli/check.ts');
+  try {
+    const line = await check(process.env, {
+      worker: async () => (await import('./worker/check-parts.ts')).checkWorkerParts(),
+      primary: async () => (await import('./primary/check-parts.ts')).checkPrimaryParts(),
+    });
+    return print(1, line);
+  } catch (error) {
+    if (!(error instanceof CheckFailed)) throw error;
+    print(2, `burgee: ${error.message}`);
+    return EXIT_CONFIGURATION;
+  }
 }
 
 async function run(role: string | undefined): Promise<number> {

@@ -1,5 +1,6 @@
 // What the burgee command takes, for --help and for whoever mistyped it. Apart, so that --help loads nothing else.
 export const USAGE = `burgee                                  run the service (settings: burgee --help)
+burgee check                            say whether it could run: settings and parts; opens and writes nothing
 burgee keys create [options]            make an API key and show it once
     --name NAME                           what it is for (default "cli")
     --scopes evaluate,read,write,admin    (default admin)
@@ -11,5 +12,11 @@ burgee keys create [options]            make an API key and show it once
 burgee keys list
 burgee keys revoke KEY_ID
 
-It works on DATA_DIR (default ./data), beside the running service or without it.
+burgee keys works on DATA_DIR (default ./data), beside the running service or without it.
+
+Signals to the process that \`burgee\` or \`npm start\` is:
+    SIGTERM, SIGINT   end the service within SHUTDOWN_TIMEOUT_MS; a second one, a second later, ends it at once
+    SIGHUP            hand the service over to the build that the path of dist/main.js leads to now, and to renewed
+                      certificates, without a failed request; \`burgee check\` must pass for it. The variables stay
+                      those that the process was started with: for other settings restart it
 `;

@@ -5,9 +5,15 @@ import { systemClock } from '../run/clock.ts';
 import { Owned } from '../run/owned.ts';
 import { isAlive } from '../run/process-identity.ts';
 import { openRunDir, type RunDir } from '../run/run-dir.ts';
+import { readTls } from '../tls.ts';
+import { checkBuild } from './check-build.ts';
+import { hashConfig } from './generation.ts';
 import { createLauncher, type LauncherSignal } from './launcher.ts';
 import { requireAddress } from './listen-address.ts';
+import { endStalePrimary } from './stale-primary.ts';
 
+/** Loading everything takes about a second; ten times that on a machine which is busy with the service itself. */
+const CHECK_MS_MAX = 15_000;
 const SIGNALS: readonly LauncherSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
 /**
@@ -18,14 +24,28 @@ export async function runLauncher(main: string | undefined = process.argv[1]): P
   if (main === undefined) throw new Error('the path of the main script is unknown');
   const config = loadConfig(process.env);
   await requireAddress(config.host);
+  readTls(config, Date.now());
   const log = createLogger({ level: config.logLevel, name: 'launcher' });
   const runDir = openRunDir(config.dataDir);
+  refuseSecondLauncher(runDir);
+  await endStalePrimary({ runDir, clock: systemClock, log });
+  // Once more: another one may have started in that time.
   refuseSecondLauncher(runDir);
   runDir.writePid('launcher');
   const launcher = createLauncher({
     main,
     execArgv: process.execArgv,
     env: process.env,
+    configHash: hashConfig(config),
+    check: ({ main, generation }, abort) =>
+      checkBuild({
+        main,
+        execArgv: process.execArgv,
+        env: { ...process.env, BURGEE_GENERATION: generation },
+        clock: systemClock,
+        timeoutMs: CHECK_MS_MAX,
+        abort,
+      }),
     runDir,
     clock: systemClock,
     log,

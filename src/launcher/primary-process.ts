@@ -17,6 +17,8 @@ export interface PrimaryProcess {
   readonly pid: number | undefined;
   readonly exited: Promise<PrimaryExit>;
   drain(reason: string): void;
+  /** To end and leave its workers serving, because another primary takes over. */
+  leave(reason: string): void;
   /** SIGKILL: it also ends a process that is stopped. */
   kill(why: string): void;
 }
@@ -24,6 +26,8 @@ export interface PrimaryProcess {
 export interface PrimaryStart {
   /** The main script; the primary runs this very file, and its workers too. */
   readonly main: string;
+  /** What it and its workers are told of the configuration they run with; see generation.ts. */
+  readonly generation: string;
   readonly execArgv: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;
@@ -76,12 +80,18 @@ export function startPrimary(start: PrimaryStart): PrimaryProcess {
       end(null, null);
     });
   });
-  return { pid: child.pid, exited, drain: (reason) => say({ type: 'drain', reason }), kill };
+  return {
+    pid: child.pid,
+    exited,
+    drain: (reason) => say({ type: 'drain', reason }),
+    leave: (reason) => say({ type: 'leave', reason }),
+    kill,
+  };
 }
 
 function spawnPrimary(start: PrimaryStart): ChildProcess {
   return spawn(process.execPath, [...start.execArgv, start.main], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    env: { ...start.env, BURGEE_ROLE: 'primary' },
+    env: { ...start.env, BURGEE_ROLE: 'primary', BURGEE_GENERATION: start.generation },
   });
 }

@@ -3,11 +3,13 @@
 import { buildInfo } from '../build-info.ts';
 import type { ToPrimary } from '../ipc/messages.ts';
 import type { NodeMetrics } from '../observe/metrics.ts';
+import { systemClock } from '../run/clock.ts';
 import type { Term } from '../run/term.ts';
 import type { BlobFiles } from './blob-files.ts';
 import type { Commands } from './commands.ts';
 import type { Publisher } from './publisher.ts';
 import type { RateLeases } from './rate-leases.ts';
+import { createResends } from './resends.ts';
 import type { Drain, Supervisor } from './supervision.ts';
 import type { SyncLoop } from './sync.ts';
 import type { NodeUnknownFlags } from './unknown-flags.ts';
@@ -59,8 +61,7 @@ export function createDispatch(deps: {
   const { supervisor, publisher, leases, metrics } = deps;
   const links = new Map<number, WorkerLink>();
   const workerIds = new Map(deps.orphans.map((orphan) => [orphan.pid, workerIdOf(orphan)]));
-  /** Workers that refused what they were sent last. */
-  const refusing = new Set<number>();
+  const resends = createResends({ resend: publisher.resend, recheck: deps.blobs.recheck, clock: systemClock });
   let deaths = 0;
 
   /** The first message: whatever else is sent is believed only by a worker that has heard of no later primary. */
@@ -91,14 +92,10 @@ export function createDispatch(deps: {
       const workerId = workerIdOf(link.hello);
       switch (message.type) {
         case 'ack':
-          refusing.delete(pid);
+          resends.acked(pid);
           return publisher.acked(pid, message.epoch, message.revision);
         case 'resend':
-          // What it refuses a second time it may refuse for a file of ids that is damaged.
-          if (!refusing.has(pid)) publisher.resend(pid);
-          else void deps.blobs.recheck().then(() => publisher.resend(pid));
-          refusing.add(pid);
-          return;
+          return resends.refused(pid);
         case 'listening':
           supervisor.ready(pid);
           return deps.onListening();
@@ -155,7 +152,7 @@ export function createDispatch(deps: {
     dead(pid) {
       deaths++;
       links.delete(pid);
-      refusing.delete(pid);
+      resends.dead(pid);
       publisher.dead(pid);
       // A worker that died before its hello was granted nothing and has counted nothing.
       const workerId = workerIds.get(pid);

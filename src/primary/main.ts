@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildInfo } from '../build-info.ts';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { createLauncherChannel } from '../launcher/channel.ts';
 import { limits } from '../limits.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
@@ -20,6 +20,7 @@ import { migrate } from '../storage/migrate.ts';
 import { openPglite } from '../storage/pglite.ts';
 import type { Sql } from '../storage/sql.ts';
 import { createStore } from '../storage/sql-store.ts';
+import { readTls } from '../tls.ts';
 import { type Commands, createCommands } from './commands.ts';
 import { createDispatch, workerIdOf } from './dispatch.ts';
 import { createEnding } from './ending.ts';
@@ -55,6 +56,7 @@ export async function runPrimary(generation: string): Promise<void> {
   const secrets = config.bootstrapAdminKey === undefined ? [] : [config.bootstrapAdminKey];
   const logger = createLogger({ level: config.logLevel, name: 'primary', secrets });
   const end = endsWith(logger);
+  tellOfTls(config, logger);
   process.on('uncaughtException', (error) => end('the primary ends on an error nobody caught', error));
   process.on('unhandledRejection', (error) => end('the primary ends on a rejection nobody caught', error));
 
@@ -84,7 +86,7 @@ export async function runPrimary(generation: string): Promise<void> {
   function announce(): void {
     if (ready || ending.asked()) return;
     ready = true;
-    const url = localUrl(config.host, config.port);
+    const url = localUrl(config);
     process.stderr.write(greet({ url, workers: config.workers, ...greetingKey }));
     channel.ready(url);
   }
@@ -93,8 +95,9 @@ export async function runPrimary(generation: string): Promise<void> {
   function onUnusable(): void {
     if (ready) return;
     say(
-      `burgee: cannot listen on HOST ${config.host}, PORT ${config.port}: another program has it, or this user may not; ` +
-        'end that program or set PORT to another port.',
+      tlsProblem(config) ??
+        `burgee: cannot listen on HOST ${config.host}, PORT ${config.port}: another program has it, or this user may not; ` +
+          'end that program or set PORT to another port.',
     );
     process.exit(EXIT_CONFIGURATION);
   }
@@ -190,7 +193,8 @@ async function startNode(
   // A primary that was stopped or starved has not read the acks that wait in its sockets: that is nobody's lateness.
   const awake = createAwakeTime(systemClock, LATENESS_CHECK_MS);
   const kill = (pid: number, why: string): void => supervisor.kill(pid, why);
-  const publisher = createPublisher({ hash, now: () => awake.ms, fence, kill });
+  const isStarved = (pid: number): boolean => supervisor.isStarved(pid);
+  const publisher = createPublisher({ hash, now: () => awake.ms, fence, kill, isStarved });
   const onConfirmed = (revision: number): void => publisher.toAll({ type: 'confirmed', revision, tier: TIER });
   const sync = createSyncLoop({ store, publisher, blobs: files.blobs, now, random: Math.random, onConfirmed, warn });
   const supervisor = createNodeSupervisor(config, generation, logger, runDir, {
@@ -323,6 +327,23 @@ function endsWith(logger: Logger): (why: string, error: unknown) => void {
     logger.fatal(error === undefined ? {} : { err: error }, why);
     process.exit(1);
   };
+}
+
+/** Workers read the files for themselves; this tells the operator once. What is wrong is no reason to end: others serve. */
+function tellOfTls(config: Config, logger: Logger): void {
+  const problem = tlsProblem(config);
+  if (problem !== undefined) logger.error({}, `no new worker can serve. ${problem}`);
+  else for (const warning of readTls(config, Date.now())?.warnings ?? []) logger.warn({}, warning);
+}
+
+function tlsProblem(config: Config): string | undefined {
+  try {
+    readTls(config, Date.now());
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
 }
 
 function say(line: string): void {

@@ -64,6 +64,8 @@ export function createPublisher(deps: {
   readonly now: () => number;
   /** To be called before anything is published: ends this process when another primary has taken its place. */
   readonly fence: () => void;
+  /** True for one that counts as silent no sooner than its supervisor says: it waits for a CPU. */
+  readonly isStarved?: (pid: number) => boolean;
   /** Ends a worker that holds up a write. */
   readonly kill: (pid: number, why: string) => void;
 }): Publisher {
@@ -104,7 +106,8 @@ export function createPublisher(deps: {
     for (const waiter of waiters) {
       const late = [...readers.values()].find((reader) => {
         if (reader.ackedRevision >= waiter.revision) return false;
-        const allowed = now - reader.lastBeatMs < SILENT_AFTER_MS ? ACK_MS_BEATING : ACK_MS_SILENT;
+        const beats = now - reader.lastBeatMs < SILENT_AFTER_MS || deps.isStarved?.(reader.pid) === true;
+        const allowed = beats ? ACK_MS_BEATING : ACK_MS_SILENT;
         return now - Math.max(waiter.sinceMs, reader.behindSinceMs) > allowed;
       });
       if (late === undefined) continue;

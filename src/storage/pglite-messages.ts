@@ -1,6 +1,9 @@
 // What the thread that owns PGlite and its client say to each other. One statement is in flight at a time.
 import type { SqlValue } from './sql.ts';
 
+/** What pglite-thread.ts says to whoever loads it elsewhere. */
+export const NOT_A_THREAD = 'pglite-thread runs as a worker thread';
+
 export interface ThreadStart {
   /** The data directory of the service; the database lives in `pg` below it. */
   readonly dataDir: string;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { PGlite } from '@electric-sql/pglite';
 import { DurableFs, startPglite, syncPath, syncTree } from './pglite-files.ts';
-import type { FromThread, ThreadStart, ToThread } from './pglite-messages.ts';
+import { type FromThread, NOT_A_THREAD, type ThreadStart, type ToThread } from './pglite-messages.ts';
 import type { SqlValue } from './sql.ts';
 
 // A checkpoint runs on the one connection, so it is kept small: at 8 MiB of WAL it takes some tens of milliseconds
@@ -27,7 +27,7 @@ let database: Database | undefined;
 let walBytesAtCheckpoint = 0;
 let broken = false;
 
-if (port === null) throw new Error('pglite-thread runs as a worker thread');
+if (port === null) throw new Error(NOT_A_THREAD);
 port.on('message', (message: ToThread) => void handle(message));
 try {
   database = await openDatabase(start);

@@ -6,14 +6,19 @@ import { createAuth } from './auth.ts';
 import { createBatches } from './batch/batches.ts';
 import { createPlans } from './batch/plans.ts';
 import { createTurns } from './batch/turns.ts';
+import { type ConnectionGate, createConnectionGate } from './connection-gate.ts';
 import { createEventStreams } from './event-streams.ts';
 import type { KeyedHandlers, OpenHandlers } from './http/call.ts';
+import { createClients } from './http/client-address.ts';
 import { createCors } from './http/cors.ts';
 import { createDeliver } from './http/deliver.ts';
 import type { HttpDeps } from './http/deps.ts';
 import { createFailureAnswer, createPipeline } from './http/pipeline.ts';
 import { createPreparedHead } from './http/prepared-head.ts';
+import { createRefuseOverloaded } from './http/shedding.ts';
 import { createShortPost, createShortReplies } from './http/short-post.ts';
+import { countByAddress, openFilesMax } from './open-files.ts';
+import { createOverload } from './overload.ts';
 import { createRunCommand } from './routes/commands.ts';
 import { createDocsHandlers } from './routes/docs.ts';
 import { createEnvironmentHandlers, createKeyHandlers } from './routes/environments-keys.ts';
@@ -31,19 +36,29 @@ import { askForUpgrade, createSocketSide } from './sockets.ts';
 import { createTransport } from './transport/create-transport.ts';
 import type { Transport } from './transport/transport.ts';
 
-/** A connection on which nothing came for this long while draining is an idle one. */
-const DRAIN_QUIET_MS = 250;
-/** Left of the deadline for the last close frames to go. */
-const DRAIN_MARGIN_MS = 250;
+/** Left of the deadline for the process to end by itself. */
+const EXIT_MARGIN_MS = 50;
+/** Left of that for the last close frames to go. */
+const CLOSE_FRAMES_MS = 200;
+
+/** How often the metrics of connections are set: as often as they are told. */
+const STANDING_MS = 250;
 
 export interface Http {
-  /** Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had. */
-  listen(): Promise<number>;
   /**
-   * Unready at once; after `delayMs` takes no new connections and closes each with its next reply. Resolves when
-   * nothing is in flight and no WebSocket is left, which takes `deadlineMs` at most. May be called twice.
+   * Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had; it may then be
+   * called again.
    */
-  drain(delayMs: number, deadlineMs: number): Promise<void>;
+  listen(): Promise<number>;
+  /** False once it was found, while listening, that another process on the port keeps it. */
+  readonly sharesPort: boolean;
+  /**
+   * Unready at once, and else as ever for `delayMs`: until load balancers have seen it, who is told to come back on
+   * another connection comes back to this worker. Then takes no new connections and closes each with its next reply.
+   * Resolves when all are closed: nothing is in flight, no WebSocket is left, and no request has come for `idleMs`;
+   * after `deadlineMs`, which includes the delay, in any case. May be called twice.
+   */
+  drain(delayMs: number, deadlineMs: number, idleMs: number): Promise<void>;
   /** Cuts every connection. May be called twice. */
   close(): void;
 }
@@ -56,6 +71,7 @@ export function createHttp(deps: HttpDeps): Http {
   const streams = createEventStreams({ holder: deps.holder, now: Date.now, random: Math.random });
   const now = (): number => performance.now();
   const turns = createTurns({ now });
+  const overload = createOverload({ now, backlog: () => turns, tallies: deps.tallies });
   const plans = createPlans();
   const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, now });
   const batching = { unknownFlags: deps.unknownFlags, plans, batches, turns };
@@ -76,56 +92,103 @@ export function createHttp(deps: HttpDeps): Http {
     ofrepStream: createStreamHandler(deps, streams, Date.now),
     openSocket: askForUpgrade,
   };
-  const deliver = createDeliver(deps, cors);
-  const { pipeline, leave } = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
+  const clients = createClients(deps.config.trustProxy);
+  const deliver = createDeliver(deps, cors, clients);
+  const { pipeline, leave } = createPipeline({ http: deps, auth, cors, deliver, keyed, open, overload });
   const replies = createShortReplies(deliver, createPreparedHead(deps.holder, cors.enabled));
-  const shortly = { http: deps, auth, pipeline, leave, corsEnabled: cors.enabled };
+  const shortly = { http: deps, auth, pipeline, leave, overload, corsEnabled: cors.enabled };
   const shortPosts = [
     createShortPost(shortly, 'ofrepEvaluateFlags', bulk.responder(replies)),
     createShortPost(shortly, 'evaluateBatch', createBatchResponder(batching, replies)),
   ];
-  const sockets = createSocketSide({ http: deps, auth, deliver, batches, plans, turns });
+  const sockets = createSocketSide({ http: deps, auth, deliver, batches, plans, turns, overload });
   const routeIndex = routes.findIndex(({ operationId }) => operationId === 'evaluateFlag');
   const evaluateGet = createEvaluateGet({
     http: deps,
     auth,
+    clients,
     hash: deps.hash,
     pipeline,
+    overload,
+    refuseOverloaded: createRefuseOverloaded(deliver),
     corsEnabled: cors.enabled,
     routeIndex,
     routeLabel: routeLabels[routeIndex] ?? '',
   });
+  const gate = createGate(deps, () => listenPort);
+  let listenPort = deps.config.port;
   let transport: Transport | undefined;
+  let standing: NodeJS.Timeout | undefined;
   let drained: Promise<void> | undefined;
 
+  async function makeTransport(): Promise<Transport> {
+    const made = await createTransport(deps.config.transport, {
+      onFailure: createFailureAnswer(deliver, deps.logger),
+      tls: deps.tls,
+      admits: gate.admits,
+      crowdedCount: gate.crowdedCount,
+    });
+    state.transport = made.name;
+    deps.tallies.gauge('burgee_worker_transport_uws', made.name === 'uws' ? 1 : 0);
+    made.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
+    for (const { pattern, handler } of shortPosts) made.route('POST', pattern, handler);
+    made.socket(sockets.pattern, sockets.route);
+    made.fallback((exchange) => pipeline(exchange, undefined));
+    return made;
+  }
+
   return {
-    listen: async () => {
-      transport = await createTransport({
-        onFailure: createFailureAnswer(deliver, deps.logger),
-        tls: undefined,
-        admits: () => true,
-      });
-      state.transport = transport.name;
-      transport.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
-      for (const { pattern, handler } of shortPosts) transport.route('POST', pattern, handler);
-      transport.socket(sockets.pattern, sockets.route);
-      transport.fallback((exchange) => pipeline(exchange, undefined));
-      return transport.listen(deps.config.host, deps.config.port);
+    get sharesPort() {
+      return transport?.sharesPort ?? true;
     },
-    drain: (delayMs, deadlineMs) => {
+    listen: async () => {
+      transport ??= await makeTransport();
+      listenPort = await transport.listen(deps.config.host, deps.config.port);
+      gate.start();
+      standing = reportStanding(transport, deps.tallies);
+      overload.start();
+      return listenPort;
+    },
+    drain: (delayMs, deadlineMs, idleMs) => {
       state.draining = true;
       drained ??= delay(delayMs).then(() => {
-        sockets.drain(Math.max(0, deadlineMs - delayMs - DRAIN_MARGIN_MS));
-        return transport?.drain(DRAIN_QUIET_MS);
+        const msMax = Math.max(0, deadlineMs - delayMs - EXIT_MARGIN_MS);
+        sockets.drain(Math.max(0, msMax - CLOSE_FRAMES_MS));
+        return transport?.drain(idleMs, msMax);
       });
       return drained;
     },
     close: () => {
+      gate.close();
+      clearInterval(standing);
+      overload.close();
       streams.close();
       sockets.close();
       transport?.close();
     },
   };
+}
+
+function createGate(deps: Pick<HttpDeps, 'config' | 'tallies'>, port: () => number): ConnectionGate {
+  return createConnectionGate({
+    perAddress: deps.config.connectionsPerAddress,
+    workers: deps.config.workers,
+    filesMax: openFilesMax(),
+    isExempt: () => false,
+    countByAddress: () => countByAddress(port()),
+    tallies: deps.tallies,
+  });
+}
+
+/** What the transport holds, as metrics; until the timer is cleared. */
+function reportStanding({ standing }: Transport, tallies: HttpDeps['tallies']): NodeJS.Timeout {
+  let cutBefore = 0;
+  return setInterval(() => {
+    tallies.gauge('burgee_worker_connections', standing.connections);
+    tallies.gauge('burgee_worker_unread_reply_bytes', standing.unreadBytes);
+    tallies.count('burgee_slow_readers_cut_total', standing.repliesCut - cutBefore);
+    cutBefore = standing.repliesCut;
+  }, STANDING_MS).unref();
 }
 
 function delay(ms: number): Promise<void> {

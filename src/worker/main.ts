@@ -3,7 +3,7 @@
 import cluster from 'node:cluster';
 import { routeLabels } from '../api/routes.ts';
 import { buildInfo } from '../build-info.ts';
-import { loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config.ts';
 import { IPC_PROTOCOL, type ToPrimary, type ToWorker } from '../ipc/messages.ts';
 import type { BatchKernel } from '../kernel/batch-kernel.ts';
 import { createBatchKernel } from '../kernel/create-batch-kernel.ts';
@@ -11,23 +11,34 @@ import { hashUser } from '../kernel/murmur3.ts';
 import { limits } from '../limits.ts';
 import { createAccessLog } from '../observe/access-log.ts';
 import { createLogger } from '../observe/logger.ts';
+import { delay, systemClock } from '../run/clock.ts';
 import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdWorkerPort } from '../run/port-owner.ts';
-import { ownIdentity } from '../run/process-identity.ts';
-import { openRunDir } from '../run/run-dir.ts';
+import { isAlive, ownIdentity } from '../run/process-identity.ts';
+import { openRunDir, type RunDir, type WorkerPid } from '../run/run-dir.ts';
 import { createReadBlob, type ReadBlob } from '../snapshot/blob-file.ts';
 import { createHashBytes, createHashText } from '../snapshot/checksum.ts';
+import { readTls, type Tls } from '../tls.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createHolder } from './holder.ts';
 import { createHttp, type Http } from './http.ts';
 import { createLimiter, type Limiter } from './limiter.ts';
-import { createPrimaryLink, type Settled } from './primary-link.ts';
+import { createPrimaryLink, type DialledLink, type Settled } from './primary-link.ts';
 import type { PrimaryLink, SnapshotHolder } from './serving.ts';
 import { createTallies, type Tallies } from './tallies.ts';
 import { createUnknownFlags } from './unknown-flags.ts';
 import { createUploads } from './uploads.ts';
 
+/** A port that is given up is free at once. */
+const LISTEN_AGAIN_MS = 20;
+
 type Hello = Extract<ToPrimary, { type: 'hello' }>;
+
+/**
+ * How long a worker that stops with its service waits for kept connections on which nothing comes: who uses one asks
+ * again within that time, and a service that stops has others to go to.
+ */
+const STOP_IDLE_MS = 1000;
 
 /** Resolves when the worker listens. It ends by itself: drained, orphaned for too long, or by a bug. */
 export async function runWorker(slot: number, generation: string): Promise<void> {
@@ -66,6 +77,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
     unknownFlags,
     logger,
     config,
+    tls: useTls(config, tallies),
     build: { version, build },
     hash: hashUser,
     hashText: await createHashText(),
@@ -82,22 +94,24 @@ export async function runWorker(slot: number, generation: string): Promise<void>
   /** An orphan for ORPHAN_TIMEOUT_MS drains; one whose primary died before it was reached is an orphan too. */
   function awaitPrimary(): void {
     if (config.orphanTimeoutMs === 0) return;
-    const end = (): void => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0);
+    const end = (): void => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0, STOP_IDLE_MS);
     orphanTimer = setTimeout(end, config.orphanTimeoutMs);
   }
 
   function receive(message: Exclude<ToWorker, Settled>): void {
-    if (message.type === 'drain') void drain('asked by the primary', message.deadlineMs, message.delayMs);
-    else holder.receive(message);
+    if (message.type === 'drain') {
+      const { deadlineMs, delayMs, idleMs = STOP_IDLE_MS } = message;
+      void drain('asked by the primary', deadlineMs, delayMs, idleMs);
+    } else holder.receive(message);
   }
 
   /** Answers what is in flight, then exits; at the deadline in any case, orphaned or not. */
-  async function drain(why: string, deadlineMs: number, delayMs: number): Promise<void> {
+  async function drain(why: string, deadlineMs: number, delayMs: number, idleMs: number): Promise<void> {
     if (draining) return;
     draining = true;
     logger.info({ why, deadline_ms: deadlineMs }, 'draining');
     setTimeout(() => process.exit(0), deadlineMs);
-    await http.drain(delayMs, deadlineMs);
+    await http.drain(delayMs, deadlineMs, idleMs);
     // What it holds of rate limits goes to the others.
     limiter.close();
     process.exit(0);
@@ -105,7 +119,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
 
   onSignal((signal) => {
     // While the primary stands, signals are the launcher's business: a terminal sends them to the whole group.
-    if (!link.connected) void drain(signal, config.shutdownTimeoutMs, config.drainDelayMs);
+    if (!link.connected) void drain(signal, config.shutdownTimeoutMs, config.drainDelayMs, STOP_IDLE_MS);
   });
 
   awaitPrimary();
@@ -114,7 +128,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
 
   await holder.first;
   await holdWorkerPort(config.port, runDir.dataDir);
-  await listen(http, logger);
+  await listen(http, logger, () => waitsForPort(http, link, runDir));
   listening = true;
   link.send({ type: 'listening' });
 }
@@ -152,14 +166,35 @@ function batchKernel(warn: (fields: object, message: string) => void, tallies: P
   return kernel;
 }
 
-async function listen(http: Http, logger: ReturnType<typeof createLogger>): Promise<void> {
-  try {
-    await http.listen();
-  } catch (error) {
-    // Another worker would fare the same: the primary tells the operator once, whatever the number of workers.
-    logger.error({ err: error }, 'cannot listen');
-    process.exit(EXIT_CONFIGURATION);
+/** Warnings are the primary's to tell, once for all workers. */
+function useTls(config: Config, tallies: Pick<Tallies, 'gauge'>): Tls | undefined {
+  const tls = readTls(config, Date.now());
+  if (tls !== undefined) tallies.gauge('burgee_worker_tls_expiry_timestamp_seconds', tls.notAfterMs / 1000);
+  return tls;
+}
+
+async function listen(http: Http, logger: ReturnType<typeof createLogger>, waits: () => boolean): Promise<void> {
+  for (;;) {
+    try {
+      await http.listen();
+      return;
+    } catch (error) {
+      if (!waits()) {
+        // Another worker would fare the same: the primary tells the operator once, whatever the number of workers.
+        logger.error({ err: error }, 'cannot listen');
+        process.exit(EXIT_CONFIGURATION);
+      }
+    }
+    await delay(systemClock, LISTEN_AGAIN_MS);
   }
+}
+
+/** The port cannot be shared, and is still that of the worker that this one is to replace: says that it may go now. */
+function waitsForPort(http: Http, link: DialledLink, runDir: RunDir): boolean {
+  const isOther = ({ identity }: WorkerPid): boolean => identity.pid !== process.pid && isAlive(identity);
+  if (http.sharesPort || !runDir.workers().some(isOther)) return false;
+  if (link.protocol >= 2) link.send({ type: 'prepared' });
+  return true;
 }
 
 function sayHello(own: Pick<Hello, 'slot' | 'build' | 'generation'>, holder: SnapshotHolder, limiter: Limiter): Hello {

@@ -28,11 +28,24 @@ async function keep(serving: Serving): Promise<{ ask(): Promise<string>; readonl
   };
 }
 
+/** Resolves once new connections are refused: from then on every reply says that its connection ends. */
+async function untilRefused(port: number): Promise<void> {
+  const refused = await new Promise<boolean>((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', () => resolve(true));
+  });
+  if (!refused) await untilRefused(port);
+}
+
 test('a kept connection gets its answer and is then closed; a new one is refused', async (t) => {
   const serving = await start(t);
   const kept = await keep(serving);
   t.notMatch(await kept.ask(), /Connection: close/i);
-  const drained = serving.http.drain(0, 25_000);
+  const drained = serving.http.drain(0, 25_000, 60_000);
+  await untilRefused(serving.port);
   const last = await kept.ask();
   t.match(last, /^HTTP\/1.1 200 OK[^]*Connection: close/i);
   await kept.closed;
@@ -57,7 +70,8 @@ test('what is in flight is waited for', async (t) => {
   });
   await begun;
   let drained = false;
-  const drain = serving.http.drain(0, 25_000).then(() => (drained = true));
+  const drain = serving.http.drain(0, 25_000, 0).then(() => (drained = true));
+  await untilRefused(serving.port);
   t.equal(drained, false);
   finish();
   const reply = await write;
@@ -68,19 +82,35 @@ test('what is in flight is waited for', async (t) => {
 test('an idle connection does not hold it up', async (t) => {
   const serving = await start(t);
   const idle = await keep(serving);
-  await serving.http.drain(0, 25_000);
-  serving.http.close();
+  const drained = serving.http.drain(0, 25_000, 250);
   await idle.closed;
+  await drained;
+  serving.http.close();
   serving.http.close();
   t.pass('closed twice');
 });
 
 test('while it still accepts it already says that it is going', async (t) => {
   const serving = await start(t);
-  const drained = serving.http.drain(300, 25_000);
+  const drained = serving.http.drain(300, 25_000, 250);
   const ready = await fetch(`${serving.url}/readyz`);
   t.match([ready.status, await ready.json()], [503, { code: 'NOT_READY', detail: /draining/ }]);
   t.same(await (await fetch(`${serving.url}/healthz`)).json(), { status: 'draining' });
   t.equal((await fetch(`${serving.url}/livez`)).headers.get('connection'), null, 'others go on as ever');
   await drained;
+});
+
+test('at the deadline it ends, whatever still asks', async (t) => {
+  const serving = await start(t);
+  serving.command = () => new Promise(() => {});
+  const idle = await keep(serving);
+  const never = fetch(`${serving.url}/flags`, {
+    method: 'POST',
+    headers: { 'x-api-key': KEY, 'content-type': 'application/json' },
+    body: '{"flag_id":"n"}',
+  });
+  never.catch(() => {});
+  await serving.http.drain(0, 300, 60_000);
+  await idle.closed;
+  await t.rejects(never);
 });

@@ -191,7 +191,7 @@ test('a drain ends streams without waiting for them', async (t) => {
   const serving = await start(t);
   const listener = listen(t, serving, address(tokenOf(key.keyId)));
   await listener.seen(OPEN);
-  const drained = serving.http.drain(0, 25_000);
+  const drained = serving.http.drain(0, 25_000, 250);
   await listener.seen(END);
   await drained;
   t.pass('drained');

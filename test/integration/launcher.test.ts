@@ -1,91 +1,7 @@
-import { mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'tap';
-import { createLauncher, type Launcher, type LauncherTiming } from '../../src/launcher/launcher.ts';
-import { systemClock } from '../../src/run/clock.ts';
 import { isAlive, signalProcess } from '../../src/run/process-identity.ts';
-import { openRunDir, type RunDir } from '../../src/run/run-dir.ts';
-import { fixture, identityOf, startSleeper, until } from '../unit/run/fixtures/support.ts';
-
-const FAKE_PRIMARY = fixture('fake-primary.mjs', import.meta.url);
-
-interface Rig {
-  readonly folder: string;
-  readonly runDir: RunDir;
-  readonly launcher: Launcher;
-  readonly ended: Promise<number>;
-  readonly lines: string[];
-  readonly readyCount: () => number;
-  /** Pid, time and role of each start. */
-  readonly starts: () => readonly { readonly pid: number; readonly atMs: number; readonly role: string }[];
-  readonly read: (name: string) => string;
-}
-
-interface Teardown {
-  teardown(end: () => void | Promise<void>): unknown;
-}
-
-interface RigOptions {
-  readonly main?: string;
-  readonly shutdownTimeoutMs?: number;
-  readonly timing?: Partial<LauncherTiming>;
-  readonly before?: (runDir: RunDir) => void;
-}
-
-function launch(t: Teardown, script: string, options: RigOptions = {}): Rig {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'burgee-test-')));
-  const runDir = openRunDir(folder);
-  options.before?.(runDir);
-  const lines: string[] = [];
-  const log = (fields: object, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
-  let readyCount = 0;
-  const launcher = createLauncher({
-    main: options.main ?? FAKE_PRIMARY,
-    execArgv: [],
-    env: { ...process.env, NODE_OPTIONS: undefined, FAKE_FOLDER: folder, FAKE_SCRIPT: script },
-    runDir,
-    clock: systemClock,
-    log: { info: log, warn: log, error: log },
-    shutdownTimeoutMs: options.shutdownTimeoutMs ?? 5000,
-    onReady: () => void (readyCount += 1),
-    timing: { silentMs: 1500, shutdownMarginMs: 0, sameSignalMs: 1000, ...options.timing },
-  });
-  const ended = launcher.run();
-  const read = (name: string): string => {
-    try {
-      return readFileSync(join(folder, name), 'utf8');
-    } catch {
-      return '';
-    }
-  };
-  const starts = (): { pid: number; atMs: number; role: string }[] =>
-    read('starts')
-      .trim()
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => {
-        const [pid, atMs, role] = line.split(' ');
-        return { pid: Number(pid), atMs: Number(atMs), role: String(role) };
-      });
-  const rig: Rig = { folder, runDir, launcher, ended, lines, readyCount: () => readyCount, starts, read };
-  t.teardown(async () => {
-    await end(rig);
-    rmSync(folder, { recursive: true, force: true });
-  });
-  return rig;
-}
-
-/** The way out that works in every state: a drain, then, after the second in which it would be the same signal, force. */
-async function end({ launcher, ended }: Rig): Promise<void> {
-  let over = false;
-  void ended.then(() => {
-    over = true;
-  });
-  launcher.signal('SIGTERM');
-  await until(() => over, 1100).catch(() => launcher.signal('SIGTERM'));
-  await ended;
-}
+import { identityOf, startSleeper, until } from '../unit/run/fixtures/support.ts';
+import { launch } from './fixtures/launcher-rig.ts';
 
 test('starts the primary, beats, and ends with 0 after a clean drain', async (t) => {
   const rig = launch(t, 'good');
@@ -95,15 +11,6 @@ test('starts the primary, beats, and ends with 0 after a clean drain', async (t)
   rig.launcher.signal('SIGTERM');
   t.equal(await rig.ended, 0);
   t.equal(rig.read('drains'), 'SIGTERM\n');
-});
-
-test('SIGHUP is answered with a log line and changes nothing', async (t) => {
-  const rig = launch(t, 'good');
-  await until(() => rig.readyCount() === 1);
-  rig.launcher.signal('SIGHUP');
-  t.match(rig.lines.at(-1), /SIGHUP is ignored/);
-  rig.launcher.signal('SIGINT');
-  t.equal(await rig.ended, 0);
 });
 
 test('a primary that hangs is killed and started again', async (t) => {
@@ -157,28 +64,6 @@ test('a primary that lived long is started again at once', async (t) => {
   process.kill(rig.starts()[0]?.pid ?? 0, 'SIGKILL');
   await until(() => rig.readyCount() === 2);
   t.match(rig.lines.join('\n'), /"signal":"SIGKILL"/);
-});
-
-test('the main script is looked up again at each start', async (t) => {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'burgee-test-')));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const [link, other] = [join(folder, 'current.mjs'), join(folder, 'other.mjs')];
-  writeFileSync(
-    other,
-    `import ${JSON.stringify(FAKE_PRIMARY)};\nimport { appendFileSync } from 'node:fs';\nappendFileSync(process.env.FAKE_FOLDER + '/argv', process.argv[1]);\n`,
-  );
-  symlinkSync(FAKE_PRIMARY, link);
-  const rig = launch(t, 'good', { main: link });
-  await until(() => rig.readyCount() === 1);
-  unlinkSync(link);
-  symlinkSync(other, link);
-  process.kill(rig.starts()[0]?.pid ?? 0, 'SIGKILL');
-  await until(() => rig.readyCount() === 2);
-  t.equal(rig.read('argv'), other);
-  unlinkSync(link);
-  process.kill(rig.starts()[1]?.pid ?? 0, 'SIGKILL');
-  await until(() => rig.readyCount() === 3);
-  t.match(rig.lines.join('\n'), /main script cannot be found/, 'the last one serves while the link is missing');
 });
 
 test('the same signal within a second is the same; a second one later ends everything at once', async (t) => {

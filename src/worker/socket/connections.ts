@@ -1,17 +1,21 @@
 // The WebSockets of a worker: who may open one, what all of them share, and how they end.
 import { routes } from '../../api/routes.ts';
 import { limits } from '../../limits.ts';
+import { systemClock } from '../../run/clock.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
 import type { Deliver, Delivery } from '../http/deliver.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { type Refusal, refuse } from '../http/refusal.ts';
 import { copyRequest, type RawRequest } from '../http/request.ts';
+import { overloaded, RETRY_MS, shedsMessage, shedsRequest } from '../http/shedding.ts';
 import { ADMITTED, SPENT } from '../limiter.ts';
+import type { Overload } from '../overload.ts';
 import type { ServingKey, ServingSnapshot } from '../serving.ts';
 import type { SocketOwner, SocketRoute } from '../transport/socket.ts';
 import type { Exchange } from '../transport/transport.ts';
 import { CLOSE } from './connection.ts';
 import type { Dispatch } from './dispatch.ts';
+import { createGoodbyes } from './goodbyes.ts';
 import type { Hub } from './hub.ts';
 import { createKeyGroups } from './key-groups.ts';
 import { LiveConnection } from './live-connection.ts';
@@ -22,20 +26,13 @@ import { welcomeText } from './welcome.ts';
 const EXPIRY_LOOK_MS = 1000;
 /** The library pings in time; proxies cut what was silent for a minute. */
 const IDLE_SECONDS = 60;
-/** How long a client has to act on `goodbye` before its connection is closed. */
-const GOODBYE_MS = 500;
-/** Past it a drain closes even what has something in flight. */
-const DRAIN_MS_MAX = 5000;
-/** When a client comes back: spread, because all of a worker's clients lose it at once. */
-const RECONNECT_MS_MIN = 500;
-const RECONNECT_MS_SPREAD = 4500;
 
 const RETRY: Refusal['headers'] = [['Retry-After', '5']];
 const ROUTE_INDEX = routes.findIndex(({ operationId }) => operationId === 'openSocket');
 
 export interface Sockets {
   readonly route: SocketRoute;
-  /** Takes no new ones, says goodbye to each and closes it with its last answer, at the latest after `msMax`. */
+  /** Takes no new ones, says goodbye to each, and closes each at a time of its own: all within `msMax`. */
   drain(msMax: number): void;
   /** Ends the timers. May be called twice. */
   close(): void;
@@ -54,6 +51,7 @@ export interface SocketsDeps {
   readonly auth: Auth;
   readonly deliver: Deliver;
   readonly dispatch: Dispatch;
+  readonly overload: Overload;
   readonly counts: SocketCounts;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -64,12 +62,12 @@ export interface SocketsDeps {
 }
 
 export function createSockets(deps: SocketsDeps): Sockets {
-  const { auth, counts, deliver, dispatch, now } = deps;
+  const { auth, counts, deliver, dispatch, now, overload } = deps;
   const { holder, limiter, tallies, logger } = deps.http;
   const isOriginAllowed = createOriginCheck(deps.http.config.allowedOrigins);
   const connections = new Set<LiveConnection>();
   const groups = createKeyGroups({ current: () => holder.current, now, onFailure });
-  const drainTimers: NodeJS.Timeout[] = [];
+  const goodbyes = createGoodbyes({ clock: systemClock, random: deps.random });
   let withoutKey = 0;
   let unsentBytes = 0;
   let keptBytes = 0;
@@ -139,14 +137,16 @@ export function createSockets(deps: SocketsDeps): Sockets {
     },
     dispatch(connection, message, isBinary) {
       countMessage();
-      if (isBinary) dispatch.frame(connection, message);
+      if (overload.active && shedsMessage(overload, message.byteLength))
+        dispatch.refused(connection, message, isBinary, 'OVERLOADED', RETRY_MS);
+      else if (isBinary) dispatch.frame(connection, message);
       else dispatch.text(connection, message);
     },
     refuse(connection, key, message, isBinary) {
       countMessage();
       tallies.count('burgee_rate_limited_total', 1);
       const retryMs = 1000 * Math.max(1, Math.ceil(limiter.standing(key, now()).resetSeconds));
-      dispatch.rateLimited(connection, message, isBinary, retryMs);
+      dispatch.refused(connection, message, isBinary, 'RATE_LIMITED', retryMs);
     },
     drained: (connection) => dispatch.drained(connection),
     closing: (code) => tallies.count(`burgee_socket_closes_${code}_total`, 1),
@@ -177,6 +177,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
   };
 
   function admit(request: RawRequest, snapshot: ServingSnapshot | undefined): Admitted | Refused {
+    if (overload.active && shedsRequest(overload, ROUTE_INDEX, request)) return refused(overloaded());
     // Nobody's key can be known yet. From there on in the order of every other route.
     if (snapshot === undefined) return refused(refuse('NOT_READY', undefined, RETRY));
     const rawKey = rawKeyOf(request.headers.get('x-api-key') ?? '', request.headers.get('authorization') ?? '');
@@ -207,29 +208,18 @@ export function createSockets(deps: SocketsDeps): Sockets {
           deliver.whole(exchange, delivery, admission.refusal);
           return undefined;
         }
-        deliver.switched(delivery);
+        deliver.switched(exchange, delivery);
         return open(admission.key, admission.verdict);
       },
     },
     drain(msMax) {
       if (isDraining) return;
       isDraining = true;
-      for (const connection of connections) {
-        const reconnectMs = RECONNECT_MS_MIN + Math.floor(deps.random() * RECONNECT_MS_SPREAD);
-        const text = `{"type":"goodbye","reconnect_after_ms":${reconnectMs}}`;
-        if (!connection.goodbye(text)) connection.close(CLOSE.goingAway, 'the server is stopping');
-      }
-      const leave = (): void => {
-        for (const connection of connections) connection.leave();
-      };
-      const end = (): void => {
-        for (const connection of connections) connection.close(CLOSE.goingAway, 'the server is stopping');
-      };
-      drainTimers.push(setTimeout(leave, Math.min(GOODBYE_MS, msMax)), setTimeout(end, Math.min(DRAIN_MS_MAX, msMax)));
+      goodbyes.begin(connections, msMax);
     },
     close() {
       clearInterval(expiryLook);
-      for (const timer of drainTimers) clearTimeout(timer);
+      goodbyes.close();
     },
   };
 }

@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type Test, test } from 'tap';
 import { limits } from '../../../../src/limits.ts';
+import { createTransport } from '../../../../src/worker/transport/create-transport.ts';
 import {
   type HeldExchange,
   makeHead,
   type ReplyStream,
   type Transport,
 } from '../../../../src/worker/transport/transport.ts';
-import { createUwsTransport } from '../../../../src/worker/transport/uws.ts';
+import { transportUnderTest } from '../../../support/transport.ts';
 
 const HEAD = makeHead([['Content-Type', 'text/plain']]);
 const BODY_BYTES_MAX = 32_000_000;
@@ -24,10 +25,11 @@ interface Server {
 /** Every request is held and handed to `serve`. */
 async function listen(t: Test, serve: (held: HeldExchange) => void): Promise<Server> {
   const failures: unknown[] = [];
-  const transport = await createUwsTransport({
+  const transport = await createTransport(transportUnderTest, {
     onFailure: (error) => void failures.push(error),
     tls: undefined,
     admits: () => true,
+    crowdedCount: Number.POSITIVE_INFINITY,
   });
   transport.fallback((exchange) => serve(exchange.hold(BODY_BYTES_MAX, UNREAD_BYTES_MAX)));
   const port = await transport.listen('127.0.0.1', 0);
@@ -213,7 +215,7 @@ test('a client that goes away is told to the owner, and a drain waits for it no 
     late += 1;
   });
   t.equal(late, 1, 'who asks later is told at once');
-  await transport.drain(0);
+  await transport.drain(0, 25_000);
 });
 
 test('a stream for a client that has gone already says so', async (t) => {
@@ -237,7 +239,7 @@ test('a stream for a client that has gone already says so', async (t) => {
     t.equal(stream.write('x'), true);
     stream.close();
   }
-  await transport.drain(0);
+  await transport.drain(0, 25_000);
 });
 
 test('close cuts the connection, so that half a reply is not taken for a whole one', async (t) => {
@@ -254,12 +256,24 @@ test('close cuts the connection, so that half a reply is not taken for a whole o
   t.notOk(isWhole(reply));
 });
 
+/** Resolves once a drain has closed the listen socket. */
+async function refused(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+  } catch {
+    return;
+  }
+  socket.destroy();
+  await refused(port);
+}
+
 test('a drain waits for a finite stream', async (t) => {
   const { stream, client, transport } = await open(t, 'finite');
   const reading = read(client, isWhole);
   stream.write('first');
   let drained = false;
-  const drain = transport.drain(0).then(() => {
+  const drain = transport.drain(0, 25_000).then(() => {
     drained = true;
   });
   await new Promise((resolve) => setTimeout(resolve, 30));
@@ -275,7 +289,7 @@ test('a drain ends an endless stream after its last word', async (t) => {
   const reading = read(client, isWhole);
   stream.write('event ');
   stream.onDrain(() => void stream.write('goodbye'));
-  await transport.drain(0);
+  await transport.drain(0, 25_000);
   t.equal(unchunk(await reading), 'event goodbye');
   t.equal(stream.write('x'), true);
 });
@@ -287,7 +301,8 @@ test('an endless stream that begins while draining ends at once', async (t) => {
   const reading = read(client, isWhole);
   client.write('GET /s HTTP/1.1\r\nHost: x\r\n\r\n');
   while (held.length === 0) await turn();
-  const drained = transport.drain(0);
+  const drained = transport.drain(0, 25_000);
+  await refused(port);
   const stream = held[0]?.stream('200 OK', HEAD, 'endless');
   stream?.write('hello');
   await drained;
