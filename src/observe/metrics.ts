@@ -14,6 +14,12 @@ export interface NodeGauges {
   readonly staleSeconds: number;
   /** Workers that serve. */
   readonly workers: number;
+  /** Of these, workers that are to be replaced. */
+  readonly workersOld: number;
+  /** Workers told to drain because others serve in their place, since the primary's start. */
+  readonly workerReplacements: number;
+  /** The primary's term; 0: there is none. */
+  readonly primaryTerm: number;
   /** Workers started in place of one that ended, since the primary's start. */
   readonly workerRestarts: number;
   /** Flags whose newest version does not compile. */
@@ -37,6 +43,12 @@ const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string
   revision: ['burgee_snapshot_revision', 'Revision of the snapshot this node serves.'],
   staleSeconds: ['burgee_snapshot_stale_seconds', 'Seconds since the snapshot was last confirmed with the store.'],
   workers: ['burgee_workers', 'Worker processes that serve.'],
+  workersOld: [
+    'burgee_workers_old',
+    'Worker processes that serve and are of another build or generation than the primary.',
+  ],
+  workerReplacements: ['burgee_worker_replacements_total', 'Workers drained because others serve in their place.'],
+  primaryTerm: ['burgee_primary_term', 'Grows with each primary of this DATA_DIR; 0 while there is none.'],
   workerRestarts: ['burgee_worker_restarts_total', 'Workers started in place of one that ended.'],
   quarantinedFlags: ['burgee_quarantined_flags', 'Flags whose newest version does not compile; an older one serves.'],
 };
@@ -69,6 +81,7 @@ const HELP: Readonly<Record<string, string>> = {
   burgee_worker_resident_memory_bytes: 'Resident memory of a worker.',
   burgee_worker_shed_pressure:
     'What a worker refuses: up to 1 that share of what is costly, from there that share, less 1, of everything.',
+  burgee_worker_stale_primaries_total: 'Links that workers dropped because they had heard of a later primary.',
   burgee_worker_snapshot_revision: 'Revision of the snapshot a worker serves.',
   burgee_worker_snapshot_stale_seconds: 'Seconds since a worker heard its snapshot confirmed.',
   burgee_worker_unread_reply_bytes: 'Of HTTP replies that the clients of a worker have not taken.',

@@ -45,8 +45,13 @@ const CLOSE_FRAMES_MS = 200;
 const STANDING_MS = 250;
 
 export interface Http {
-  /** Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had. */
+  /**
+   * Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had; it may then be
+   * called again.
+   */
   listen(): Promise<number>;
+  /** False once it was found, while listening, that another process on the port keeps it. */
+  readonly sharesPort: boolean;
   /**
    * Unready at once, and else as ever for `delayMs`: until load balancers have seen it, who is told to come back on
    * another connection comes back to this worker. Then takes no new connections and closes each with its next reply.
@@ -116,20 +121,28 @@ export function createHttp(deps: HttpDeps): Http {
   let standing: NodeJS.Timeout | undefined;
   let drained: Promise<void> | undefined;
 
+  async function makeTransport(): Promise<Transport> {
+    const made = await createTransport(deps.config.transport, {
+      onFailure: createFailureAnswer(deliver, deps.logger),
+      tls: deps.tls,
+      admits: gate.admits,
+      crowdedCount: gate.crowdedCount,
+    });
+    state.transport = made.name;
+    deps.tallies.gauge('burgee_worker_transport_uws', made.name === 'uws' ? 1 : 0);
+    made.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
+    for (const { pattern, handler } of shortPosts) made.route('POST', pattern, handler);
+    made.socket(sockets.pattern, sockets.route);
+    made.fallback((exchange) => pipeline(exchange, undefined));
+    return made;
+  }
+
   return {
+    get sharesPort() {
+      return transport?.sharesPort ?? true;
+    },
     listen: async () => {
-      transport = await createTransport(deps.config.transport, {
-        onFailure: createFailureAnswer(deliver, deps.logger),
-        tls: deps.tls,
-        admits: gate.admits,
-        crowdedCount: gate.crowdedCount,
-      });
-      state.transport = transport.name;
-      deps.tallies.gauge('burgee_worker_transport_uws', transport.name === 'uws' ? 1 : 0);
-      transport.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
-      for (const { pattern, handler } of shortPosts) transport.route('POST', pattern, handler);
-      transport.socket(sockets.pattern, sockets.route);
-      transport.fallback((exchange) => pipeline(exchange, undefined));
+      transport ??= await makeTransport();
       listenPort = await transport.listen(deps.config.host, deps.config.port);
       gate.start();
       standing = reportStanding(transport, deps.tallies);

@@ -232,6 +232,7 @@ export async function startServing(
     build: { version: '1.2.3', build: 'abc' },
     link: {
       connected: true,
+      term: 1,
       command: async (request) => serving.command(request),
       metrics: async () => serving.metricsText,
       unknownFlags: async () => serving.unknownReport?.(),

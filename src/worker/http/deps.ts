@@ -13,7 +13,7 @@ import type { Uploads } from '../uploads.ts';
 
 export interface HttpDeps {
   readonly holder: SnapshotHolder;
-  readonly link: Pick<PrimaryLink, 'command' | 'metrics' | 'unknownFlags' | 'connected'>;
+  readonly link: Pick<PrimaryLink, 'command' | 'metrics' | 'unknownFlags' | 'connected' | 'term'>;
   readonly limiter: Pick<Limiter, 'tryTake' | 'waitTake' | 'standing'>;
   readonly uploads: Uploads;
   readonly tallies: Pick<Tallies, 'request' | 'count' | 'gauge' | 'answered'>;
