@@ -34,6 +34,7 @@ import { createServiceHandlers, type ServiceState } from './routes/service.ts';
 import { createBatchResponder } from './routes/short-batch.ts';
 import { askForUpgrade, createSocketSide } from './sockets.ts';
 import { createTransport } from './transport/create-transport.ts';
+import { listenWhenFree } from './transport/listen-when-free.ts';
 import type { Transport } from './transport/transport.ts';
 
 /** Left of the deadline for the process to end by itself. */
@@ -45,8 +46,11 @@ const CLOSE_FRAMES_MS = 200;
 const STANDING_MS = 250;
 
 export interface Http {
-  /** Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had. */
-  listen(): Promise<number>;
+  /**
+   * Resolves with the port in use. Rejects when the server library or the address cannot be had. `onTaken` is called when
+   * the port has to be waited for.
+   */
+  listen(onTaken: () => void): Promise<number>;
   /**
    * Unready at once, and else as ever for `delayMs`: until load balancers have seen it, who is told to come back on
    * another connection comes back to this worker. Then takes no new connections and closes each with its next reply.
@@ -117,7 +121,7 @@ export function createHttp(deps: HttpDeps): Http {
   let drained: Promise<void> | undefined;
 
   return {
-    listen: async () => {
+    listen: async (onTaken) => {
       transport = await createTransport(deps.config.transport, {
         onFailure: createFailureAnswer(deliver, deps.logger),
         tls: deps.tls,
@@ -130,7 +134,7 @@ export function createHttp(deps: HttpDeps): Http {
       for (const { pattern, handler } of shortPosts) transport.route('POST', pattern, handler);
       transport.socket(sockets.pattern, sockets.route);
       transport.fallback((exchange) => pipeline(exchange, undefined));
-      listenPort = await transport.listen(deps.config.host, deps.config.port);
+      listenPort = await listenWhenFree(transport, deps.config.host, deps.config.port, onTaken);
       gate.start();
       standing = reportStanding(transport, deps.tallies);
       overload.start();

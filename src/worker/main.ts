@@ -124,7 +124,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
 
   await holder.first;
   await holdWorkerPort(config.port, runDir.dataDir);
-  await listen(http, logger);
+  await listen(http, logger, () => link.send({ type: 'prepared' }));
   listening = true;
   link.send({ type: 'listening' });
 }
@@ -169,9 +169,9 @@ function useTls(config: Config, tallies: Pick<Tallies, 'gauge'>): Tls | undefine
   return tls;
 }
 
-async function listen(http: Http, logger: ReturnType<typeof createLogger>): Promise<void> {
+async function listen(http: Http, logger: ReturnType<typeof createLogger>, onTaken: () => void): Promise<void> {
   try {
-    await http.listen();
+    await http.listen(onTaken);
   } catch (error) {
     // Another worker would fare the same: the primary tells the operator once, whatever the number of workers.
     logger.error({ err: error }, 'cannot listen');

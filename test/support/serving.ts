@@ -260,7 +260,7 @@ export async function startServing(
     ownMetrics: () => 'own 1\n',
     socketAuthMs,
   });
-  const port = await http.listen();
+  const port = await http.listen(() => {});
   const serving: Serving = {
     http: {
       ...http,
