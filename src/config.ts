@@ -1,7 +1,7 @@
 // The only reader of the environment. One table says what each variable is called, means, allows and defaults to; the
 // configuration, the messages about a wrong one, --help and .env.example all come from it, so they cannot disagree.
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { choice, host, integer, origins, type Parsed, path, proxies, secretKey, show } from './config-values.ts';
 import { cpuQuota } from './cpu-quota.ts';
 import { limits } from './limits.ts';
 
@@ -9,6 +9,8 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', '
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export const ACCESS_LOG_MODES = ['all', 'sampled', 'errors'] as const;
 export type AccessLogMode = (typeof ACCESS_LOG_MODES)[number];
+export const TRANSPORTS = ['auto', 'uws', 'node'] as const;
+export type TransportChoice = (typeof TRANSPORTS)[number];
 
 export interface Config {
   readonly port: number;
@@ -17,14 +19,23 @@ export interface Config {
   readonly workers: number;
   /** Absolute. */
   readonly dataDir: string;
+  /** The server library. */
+  readonly transport: TransportChoice;
   readonly logLevel: LogLevel;
   readonly accessLog: AccessLogMode;
   /** Never print it. */
   readonly bootstrapAdminKey: string | undefined;
   /** As browsers send them: lower-case scheme and host, no default port, no path. */
   readonly allowedOrigins: readonly string[];
+  /** Open at once on this node; 0: as many as come. */
+  readonly connectionsPerAddress: number;
   readonly metricsPort: number | undefined;
   readonly metricsHost: string;
+  /** Absolute; undefined, as the key's: plain HTTP. Whether the two can be used is found out by `readTls`. */
+  readonly tlsCertFile: string | undefined;
+  readonly tlsKeyFile: string | undefined;
+  /** Networks (CIDR) of the proxies whose word about a client's address is taken. */
+  readonly trustProxy: readonly string[];
   /** How long workers serve without a primary before they drain; 0: for ever. */
   readonly orphanTimeoutMs: number;
   readonly drainDelayMs: number;
@@ -44,8 +55,6 @@ export class ConfigError extends Error {
   }
 }
 
-type Parsed<T> = { readonly value: T } | { readonly wrong: string };
-
 interface Variable<T> {
   readonly name: string;
   /** What it allows, to end "must be ...". */
@@ -60,10 +69,6 @@ interface Variable<T> {
   readonly parse: (text: string) => Parsed<T>;
 }
 
-const WHOLE_NUMBER = /^(0|[1-9]\d{0,15})$/;
-const HOST = /^[A-Za-z0-9._:%-]{1,253}$/;
-// What a header can carry.
-const HEADER_TEXT = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 const DAY_MS = limits.durationMsMax;
 
 const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } = {
@@ -79,7 +84,9 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     name: 'HOST',
     ...host(),
     fallback: '0.0.0.0',
-    meaning: 'The address to listen on. 127.0.0.1 for this machine only. Plain HTTP: over a network put TLS before it.',
+    meaning:
+      'The address to listen on. 127.0.0.1 for this machine only. Plain HTTP unless TLS_CERT_FILE is set: ' +
+      'over a network use it, or put TLS before the service.',
   },
   workers: {
     name: 'WORKERS',
@@ -89,10 +96,17 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
   },
   dataDir: {
     name: 'DATA_DIR',
-    allowed: 'a path',
+    ...path(),
     fallback: './data',
     meaning: 'The folder of the embedded database and the sockets. One service a folder.',
-    parse: (text) => (text.includes('\0') ? wrong('contains a NUL character') : { value: resolve(text) }),
+  },
+  transport: {
+    name: 'TRANSPORT',
+    ...choice(TRANSPORTS),
+    fallback: 'auto',
+    meaning:
+      "What serves. uws: uWebSockets.js, in native code, and no start where it cannot be loaded; node: Node.js's own " +
+      'server, which runs everywhere and is slower; auto: uws where it can be loaded, else node and a warning.',
   },
   logLevel: {
     name: 'LOG_LEVEL',
@@ -123,17 +137,51 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     meaning:
       'Origins of web pages whose scripts may call the API (CORS) or open a WebSocket, exact, with commas between. "*" is not taken.',
   },
+  connectionsPerAddress: {
+    // High, because many clients may share an address; it is there so that one of them cannot take all connections.
+    name: 'CONNECTIONS_PER_ADDRESS',
+    ...integer(0, limits.connectionsPerAddressMax),
+    fallback: '8192',
+    meaning:
+      'Connections that one client address (of IPv6: one /64) may have open on this node, those it opened within a second ' +
+      'counted too; further ones are closed. 127.0.0.1 and ::1 are exempt. 0: no such limit.',
+  },
   metricsPort: {
     name: 'METRICS_PORT',
     ...integer(1, 65_535),
     fallback: () => undefined,
-    meaning: 'Serves /metrics and /healthz whole, without a key, on a port of their own. Not set: no such port.',
+    meaning:
+      'Serves /metrics and /healthz whole, without a key, on a port of their own, always as plain HTTP. Not set: no such port.',
   },
   metricsHost: {
     name: 'METRICS_HOST',
     ...host(),
     fallback: '127.0.0.1',
     meaning: 'The address METRICS_PORT listens on. It asks for no key, so mind who can reach it.',
+  },
+  tlsCertFile: {
+    name: 'TLS_CERT_FILE',
+    ...path(),
+    fallback: () => undefined,
+    meaning:
+      'The certificate as PEM, its chain behind it: PORT then speaks HTTPS only (TLS 1.2 and 1.3). Needs TLS_KEY_FILE. ' +
+      'Both are read at start and again on SIGHUP. Not set: plain HTTP.',
+  },
+  tlsKeyFile: {
+    name: 'TLS_KEY_FILE',
+    ...path(),
+    fallback: () => undefined,
+    meaning: 'The private key of the certificate as PEM, without a passphrase, readable by nobody else.',
+  },
+  trustProxy: {
+    // No "*" and no number of hops: whoever may name any address could hide in the log and go around bounds by address.
+    name: 'TRUST_PROXY',
+    ...proxies(),
+    fallback: () => Object.freeze([]),
+    meaning:
+      'Proxies whose X-Forwarded-For is believed: the client is the last address in it that is none of theirs. ' +
+      'loopback is 127.0.0.0/8 and ::1, private is 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 and fc00::/7. ' +
+      'Not set: the client is who connects.',
   },
   orphanTimeoutMs: {
     name: 'ORPHAN_TIMEOUT_MS',
@@ -163,8 +211,8 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
 };
 
 // Part of the contract, but of later versions. Ignoring one would be worse than refusing it: somebody would believe
-// that his service runs on PostgreSQL, or behind TLS.
-const UNSUPPORTED = ['DATABASE_URL', 'REDIS_URL', 'TLS_CERT_FILE', 'TLS_KEY_FILE', 'TRUST_PROXY'] as const;
+// that his service runs on PostgreSQL.
+const UNSUPPORTED = ['DATABASE_URL', 'REDIS_URL'] as const;
 
 // Set by the launcher and the primary for the processes they start.
 const INTERNAL = ['BURGEE_ROLE', 'BURGEE_SLOT', 'BURGEE_GENERATION'] as const;
@@ -247,6 +295,11 @@ function contradictions(config: Config): string[] {
   const found: string[] = [];
   if (config.metricsPort === config.port)
     found.push(`METRICS_PORT (${config.port}) is PORT too; it must be another one.`);
+  if ((config.tlsCertFile === undefined) !== (config.tlsKeyFile === undefined)) {
+    const [set, missing] =
+      config.tlsKeyFile === undefined ? ['TLS_CERT_FILE', 'TLS_KEY_FILE'] : ['TLS_KEY_FILE', 'TLS_CERT_FILE'];
+    found.push(`${set} is set without ${missing}; set both for HTTPS, or neither.`);
+  }
   if (config.drainDelayMs >= config.shutdownTimeoutMs) {
     found.push(
       `DRAIN_DELAY_MS (${config.drainDelayMs}) is not below SHUTDOWN_TIMEOUT_MS (${config.shutdownTimeoutMs}), which includes it.`,
@@ -285,82 +338,6 @@ function editDistance(a: string, b: string): number {
     row = next;
   }
   return row[b.length] as number;
-}
-
-function integer(from: number, to: number, unit = ''): { allowed: string; parse: (text: string) => Parsed<number> } {
-  const suffix = unit === '' ? '' : ` ${unit}`;
-  return {
-    allowed: `a whole number, ${from} to ${to}${suffix}`,
-    parse(text) {
-      if (!WHOLE_NUMBER.test(text)) return wrong('is not a whole number in decimal digits');
-      const value = Number(text);
-      if (value < from) return wrong('is too low');
-      return value > to ? wrong('is too high') : { value };
-    },
-  };
-}
-
-function choice<const T extends string>(
-  allowed: readonly T[],
-): { allowed: string; parse: (text: string) => Parsed<T> } {
-  return {
-    allowed: `one of ${allowed.join(', ')}`,
-    parse(text) {
-      const value = allowed.find((each) => each === text);
-      return value === undefined ? wrong('is none of them') : { value };
-    },
-  };
-}
-
-function host(): { allowed: string; parse: (text: string) => Parsed<string> } {
-  return {
-    allowed: 'an IP address or a host name, without a port',
-    parse: (text) => (HOST.test(text) ? { value: text } : wrong('is no address')),
-  };
-}
-
-function secretKey(): { allowed: string; parse: (text: string) => Parsed<string> } {
-  return {
-    allowed: `${limits.keyCharsMin} to ${limits.keyCharsMax} printable ASCII characters, no space at either end`,
-    parse(text) {
-      if (text.length < limits.keyCharsMin) return wrong(`has only ${text.length} characters`);
-      if (text.length > limits.keyCharsMax) return wrong(`has ${text.length} characters`);
-      return HEADER_TEXT.test(text) ? { value: text } : wrong('has a character that a header cannot carry');
-    },
-  };
-}
-
-function origins(): { allowed: string; parse: (text: string) => Parsed<readonly string[]> } {
-  return {
-    allowed: 'a list like https://app.example.com,http://localhost:3000',
-    parse(text) {
-      const list = text
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== '');
-      if (list.length > limits.allowedOriginsMax)
-        return wrong(`names ${list.length} origins, more than ${limits.allowedOriginsMax}`);
-      const bad = list.find((part) => originOf(part) === undefined);
-      if (bad === '*') return wrong('has "*", but every origin must be named');
-      if (bad !== undefined) return wrong(`has ${show(bad)}, which is not an origin as a browser sends it`);
-      return { value: Object.freeze([...new Set(list)]) };
-    },
-  };
-}
-
-/** The same text when it is an origin exactly as browsers write it. */
-function originOf(text: string): string | undefined {
-  if (!/^https?:\/\//.test(text)) return undefined;
-  return URL.canParse(text) && new URL(text).origin === text ? text : undefined;
-}
-
-function wrong(text: string): { readonly wrong: string } {
-  return { wrong: text };
-}
-
-/** For a message: quoted, escaped, short. */
-function show(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
 }
 
 function wrap(text: string, width: number): string[] {

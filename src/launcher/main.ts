@@ -5,6 +5,7 @@ import { systemClock } from '../run/clock.ts';
 import { Owned } from '../run/owned.ts';
 import { isAlive } from '../run/process-identity.ts';
 import { openRunDir, type RunDir } from '../run/run-dir.ts';
+import { readTls } from '../tls.ts';
 import { checkBuild } from './check-build.ts';
 import { hashConfig } from './generation.ts';
 import { createLauncher, type LauncherSignal } from './launcher.ts';
@@ -23,6 +24,7 @@ export async function runLauncher(main: string | undefined = process.argv[1]): P
   if (main === undefined) throw new Error('the path of the main script is unknown');
   const config = loadConfig(process.env);
   await requireAddress(config.host);
+  readTls(config, Date.now());
   const log = createLogger({ level: config.logLevel, name: 'launcher' });
   const runDir = openRunDir(config.dataDir);
   refuseSecondLauncher(runDir);

@@ -13,6 +13,8 @@ export interface AccessRecord {
   readonly seconds: number;
   /** undefined: no valid key. */
   readonly keyId: string | undefined;
+  /** Address of who asked; empty when the connection was gone before it could be told. */
+  readonly client: string;
   readonly traceparent: string | undefined;
 }
 
@@ -66,6 +68,7 @@ export function createAccessLog(
         status: request.status,
         duration_ms: Math.round(request.seconds * 1e6) / 1000,
         key_id: request.keyId,
+        client: request.client === '' ? undefined : request.client,
         traceparent: request.traceparent,
         stands_for: standing[index] as number,
       };

@@ -1,5 +1,6 @@
 // What a person who typed `npm start` reads: where the service is, the first key, and a line that works as printed.
 import { relative } from 'node:path';
+import type { Config } from '../config.ts';
 
 export interface Greeting {
   readonly url: string;
@@ -20,20 +21,22 @@ export function greet(greeting: Greeting): string {
   if (shownKey !== undefined) lines.push(`Admin key, shown only now: ${shownKey}`);
   else if (keyFile !== undefined) lines.push(`Admin key: in ${keyFile} (readable by you only)`);
   else lines.push('No key at hand? `node dist/main.js keys create` makes an admin key, also while the service runs.');
+  // A certificate names the service as its clients call it, never this machine's own addresses.
+  const curl = url.startsWith('https:') ? 'curl -sk' : 'curl -s';
   lines.push(
     'Make a flag that is on for a quarter of the users, then ask for one user:',
-    `  curl -s -X POST ${url}/api/v1/flags -H "X-API-Key: ${key}" -H "Content-Type: application/json" -d '{"flag_id":"hello","enabled":true,"rollout_percentage":25}'`,
-    `  curl -s "${url}/api/v1/flags/hello/evaluate?user_id=user-1" -H "X-API-Key: ${key}"`,
+    `  ${curl} -X POST ${url}/api/v1/flags -H "X-API-Key: ${key}" -H "Content-Type: application/json" -d '{"flag_id":"hello","enabled":true,"rollout_percentage":25}'`,
+    `  ${curl} "${url}/api/v1/flags/hello/evaluate?user_id=user-1" -H "X-API-Key: ${key}"`,
     '',
   );
   return `${lines.join('\n')}\n`;
 }
 
 /** The address a client on this machine uses: nobody can call 0.0.0.0. */
-export function localUrl(host: string, port: number): string {
+export function localUrl({ host, port, tlsCertFile }: Pick<Config, 'host' | 'port' | 'tlsCertFile'>): string {
   const reachable =
     host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
-  return `http://${reachable}:${port}`;
+  return `${tlsCertFile === undefined ? 'http' : 'https'}://${reachable}:${port}`;
 }
 
 function shortest(path: string): string {

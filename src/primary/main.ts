@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildInfo } from '../build-info.ts';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, ConfigError, loadConfig } from '../config.ts';
 import type { ToWorker } from '../ipc/messages.ts';
 import { hashUser } from '../kernel/murmur3.ts';
 import { createLauncherChannel } from '../launcher/channel.ts';
@@ -24,6 +24,7 @@ import type { SegmentBlobs } from '../storage/segment-blobs.ts';
 import type { Sql } from '../storage/sql.ts';
 import { createStore } from '../storage/sql-store.ts';
 import type { Store } from '../storage/store.ts';
+import { readTls } from '../tls.ts';
 import { type BlobFiles, createBlobFiles } from './blob-files.ts';
 import { createCommands } from './commands.ts';
 import { createDispatch, workerIdOf } from './dispatch.ts';
@@ -63,6 +64,7 @@ export async function runPrimary(generation: string): Promise<void> {
   const secrets = config.bootstrapAdminKey === undefined ? [] : [config.bootstrapAdminKey];
   const logger = createLogger({ level: config.logLevel, name: 'primary', secrets });
   const end = endsWith(logger);
+  tellOfTls(config, logger);
   process.on('uncaughtException', (error) => end('the primary ends on an error nobody caught', error));
   process.on('unhandledRejection', (error) => end('the primary ends on a rejection nobody caught', error));
 
@@ -88,7 +90,7 @@ export async function runPrimary(generation: string): Promise<void> {
   function announce(): void {
     if (ready || ending.asked()) return;
     ready = true;
-    const url = localUrl(config.host, config.port);
+    const url = localUrl(config);
     process.stderr.write(greet({ url, workers: config.workers, ...greetingKey }));
     channel.ready(url);
   }
@@ -97,8 +99,9 @@ export async function runPrimary(generation: string): Promise<void> {
   function onUnusable(): void {
     if (ready) return;
     say(
-      `burgee: cannot listen on HOST ${config.host}, PORT ${config.port}: another program has it, or this user may not; ` +
-        'end that program or set PORT to another port.',
+      tlsProblem(config) ??
+        `burgee: cannot listen on HOST ${config.host}, PORT ${config.port}: another program has it, or this user may not; ` +
+          'end that program or set PORT to another port.',
     );
     process.exit(EXIT_CONFIGURATION);
   }
@@ -323,6 +326,23 @@ function endsWith(logger: Logger): (why: string, error: unknown) => void {
     logger.fatal(error === undefined ? {} : { err: error }, why);
     process.exit(1);
   };
+}
+
+/** Workers read the files for themselves; this tells the operator once. What is wrong is no reason to end: others serve. */
+function tellOfTls(config: Config, logger: Logger): void {
+  const problem = tlsProblem(config);
+  if (problem !== undefined) logger.error({}, `no new worker can serve. ${problem}`);
+  else for (const warning of readTls(config, Date.now())?.warnings ?? []) logger.warn({}, warning);
+}
+
+function tlsProblem(config: Config): string | undefined {
+  try {
+    readTls(config, Date.now());
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
 }
 
 function say(line: string): void {

@@ -3,7 +3,7 @@
 import cluster from 'node:cluster';
 import { routeLabels } from '../api/routes.ts';
 import { buildInfo } from '../build-info.ts';
-import { loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config.ts';
 import { IPC_PROTOCOL, type ToPrimary, type ToWorker } from '../ipc/messages.ts';
 import type { BatchKernel } from '../kernel/batch-kernel.ts';
 import { createBatchKernel } from '../kernel/create-batch-kernel.ts';
@@ -17,6 +17,7 @@ import { ownIdentity } from '../run/process-identity.ts';
 import { openRunDir } from '../run/run-dir.ts';
 import { createReadBlob, type ReadBlob } from '../snapshot/blob-file.ts';
 import { createHashBytes, createHashText } from '../snapshot/checksum.ts';
+import { readTls, type Tls } from '../tls.ts';
 import { startHeartbeat } from './heartbeat.ts';
 import { createHolder } from './holder.ts';
 import { createHttp, type Http } from './http.ts';
@@ -71,6 +72,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
     unknownFlags,
     logger,
     config,
+    tls: useTls(config, tallies),
     build: { version, build },
     hash: hashUser,
     hashText: await createHashText(),
@@ -158,6 +160,13 @@ function batchKernel(warn: (fields: object, message: string) => void, tallies: P
   if (warning !== undefined) warn({ kernel: kernel.name }, warning);
   tallies.gauge('burgee_worker_kernel_wasm', kernel.name === 'wasm' ? 1 : 0);
   return kernel;
+}
+
+/** Warnings are the primary's to tell, once for all workers. */
+function useTls(config: Config, tallies: Pick<Tallies, 'gauge'>): Tls | undefined {
+  const tls = readTls(config, Date.now());
+  if (tls !== undefined) tallies.gauge('burgee_worker_tls_expiry_timestamp_seconds', tls.notAfterMs / 1000);
+  return tls;
 }
 
 async function listen(http: Http, logger: ReturnType<typeof createLogger>): Promise<void> {

@@ -7,6 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { transportUnderTest } from './transport.ts';
 
 export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 export const ADMIN_KEY = 'burgee_admin_0123456789abcdefghijklmnopqrstuvwxyzABCDE_00000000';
@@ -62,6 +63,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
       WORKERS: String(options.workers ?? 2),
       BOOTSTRAP_ADMIN_KEY: ADMIN_KEY,
       LOG_LEVEL: 'info',
+      TRANSPORT: transportUnderTest,
       ...options.env,
     },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -21,6 +21,9 @@ test('with nothing set everything has its default', (t) => {
     allowedOrigins: [],
     metricsPort: undefined,
     metricsHost: '127.0.0.1',
+    tlsCertFile: undefined,
+    tlsKeyFile: undefined,
+    trustProxy: [],
     orphanTimeoutMs: 0,
     drainDelayMs: 0,
     shutdownTimeoutMs: 25_000,
@@ -43,18 +46,23 @@ test('takes what is set', (t) => {
     ALLOWED_ORIGINS: 'https://a.example, http://localhost:3000,https://a.example',
     METRICS_PORT: '9100',
     METRICS_HOST: '0.0.0.0',
+    TLS_CERT_FILE: 'tls/cert.pem',
+    TLS_KEY_FILE: '/run/secrets/key.pem',
+    TRUST_PROXY: 'loopback, 10.1.2.3,192.0.2.0/24, 2001:db8::/48,10.1.2.3',
     ORPHAN_TIMEOUT_MS: '60000',
     DRAIN_DELAY_MS: '5000',
     SHUTDOWN_TIMEOUT_MS: '10000',
     BURGEE_FAULT_COMPILE_MS: '5000',
     BURGEE_ROLE: 'worker',
     BURGEE_SLOT: '2',
+    TRANSPORT: 'node',
     PATH: '/bin',
   });
   t.same(config, {
     port: 8123,
     host: '::1',
     workers: 4,
+    transport: 'node',
     dataDir: '/var/lib/burgee',
     logLevel: 'warn',
     accessLog: 'all',
@@ -62,6 +70,9 @@ test('takes what is set', (t) => {
     allowedOrigins: ['https://a.example', 'http://localhost:3000'],
     metricsPort: 9100,
     metricsHost: '0.0.0.0',
+    tlsCertFile: resolve('tls/cert.pem'),
+    tlsKeyFile: '/run/secrets/key.pem',
+    trustProxy: ['127.0.0.0/8', '::1/128', '10.1.2.3/32', '192.0.2.0/24', '2001:db8::/48'],
     orphanTimeoutMs: 60_000,
     drainDelayMs: 5000,
     shutdownTimeoutMs: 10_000,
@@ -106,9 +117,27 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
   ['ORPHAN_TIMEOUT_MS', '3000000000', /too high/],
   ['DATABASE_URL', 'postgres://u:p@h/db', /DATABASE_URL is not supported by this version/],
   ['REDIS_URL', 'redis://h', /REDIS_URL is not supported by this version/],
-  ['TLS_CERT_FILE', '/a', /TLS_CERT_FILE is not supported/],
-  ['TLS_KEY_FILE', '/a', /TLS_KEY_FILE is not supported/],
-  ['TRUST_PROXY', '1', /TRUST_PROXY is not supported/],
+  ['TLS_CERT_FILE', '/a', /TLS_CERT_FILE is set without TLS_KEY_FILE; set both for HTTPS, or neither/],
+  ['TLS_KEY_FILE', '/a', /TLS_KEY_FILE is set without TLS_CERT_FILE/],
+  ['TLS_KEY_FILE', 'a\0b', /TLS_KEY_FILE \("a\\u0000b"\) contains a NUL/],
+  ['TRUST_PROXY', '1', /TRUST_PROXY \("1"\) has "1", which is no address, network or word that is known/],
+  ['TRUST_PROXY', 'true', /has "true", which is no address/],
+  ['TRUST_PROXY', '*', /has "\*"/],
+  ['TRUST_PROXY', 'constructor', /has "constructor"/],
+  ['TRUST_PROXY', 'proxy.example.com', /has "proxy.example.com"/],
+  ['TRUST_PROXY', '10.0.0.1:80', /has "10.0.0.1:80"/],
+  ['TRUST_PROXY', '10.0.0.0/33', /has "10.0.0.0\/33"/],
+  ['TRUST_PROXY', '10.0.0', /has "10.0.0"/],
+  ['TRUST_PROXY', 'fe80::1%eth0', /has "fe80::1%eth0"/],
+  ['TRUST_PROXY', '10.0.0.1,0.0.0.0/0', /has "0.0.0.0\/0", which is too wide/],
+  ['TRUST_PROXY', '128.0.0.0/1', /too wide/],
+  ['TRUST_PROXY', '::/0', /too wide/],
+  ['TRUST_PROXY', '::ffff:0:0/96', /too wide/],
+  [
+    'TRUST_PROXY',
+    Array.from({ length: 257 }, (_, i) => `10.0.1.${i % 250}`).join(),
+    /names 257 proxies, more than 256/,
+  ],
   ['BURGEE_PROT', '1', /BURGEE_PROT is not a variable of Burgee \(did you mean PORT\?\)/],
   ['BURGEE_PORT', '9000', /did you mean PORT\?/],
   ['BURGEE_WORKER', '2', /did you mean WORKERS\?/],
@@ -147,6 +176,13 @@ test('what Kubernetes sets for a Service called burgee is not a mistake', (t) =>
       BURGEE_METRICS_SERVICE_HOST: '10.0.0.2',
     }),
   );
+  t.end();
+});
+
+test('words stand for networks, and blanks and empty parts do not count', (t) => {
+  const { trustProxy } = loadConfig({ TRUST_PROXY: ' private ,, loopback,' });
+  t.same(trustProxy, ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7', '127.0.0.0/8', '::1/128']);
+  t.same(loadConfig({ TRUST_PROXY: ',' }).trustProxy, []);
   t.end();
 });
 

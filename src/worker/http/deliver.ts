@@ -4,6 +4,7 @@ import { errors } from '../../errors.ts';
 import type { ServingKey } from '../serving.ts';
 import { type HeldExchange, makeHead } from '../transport/transport.ts';
 import type { Answer } from './call.ts';
+import type { Clients, Sender } from './client-address.ts';
 import type { Cors } from './cors.ts';
 import type { HttpDeps } from './deps.ts';
 import { failureJson } from './ofrep-failure.ts';
@@ -13,7 +14,7 @@ import { type Reply, type StreamedReply, statusLine } from './reply.ts';
 import type { RawRequest } from './request.ts';
 
 /** Either kind of exchange. */
-export type Outlet = Pick<HeldExchange, 'send' | 'sendEmpty' | 'closeAfterReply'>;
+export type Outlet = Pick<HeldExchange, 'send' | 'sendEmpty' | 'closeAfterReply' | 'remoteAddress'>;
 
 export interface Delivery {
   readonly request: RawRequest;
@@ -25,13 +26,18 @@ export interface Delivery {
 }
 
 export interface Deliver {
-  /** Counts and logs a reply that its route has written itself. */
-  count(delivery: Delivery, status: number): void;
+  /**
+   * For a reply that its route writes itself. To be asked once, before it goes out and with it the connection's address:
+   * the client that its log line will name; undefined when no line is wanted.
+   */
+  clientForLine(sender: Sender, delivery: Delivery, status: number): string | undefined;
+  /** Counts the reply, and logs it when `client` is given. */
+  count(delivery: Delivery, status: number, client: string | undefined): void;
   whole(outlet: Outlet, delivery: Delivery, answer: Answer): void;
   /** Counted and logged when it begins. */
   streamed(held: HeldExchange, delivery: Delivery, reply: StreamedReply): Promise<void>;
   /** Counts and logs a handshake; the connection is no longer one of HTTP. */
-  switched(delivery: Delivery): void;
+  switched(sender: Sender, delivery: Delivery): void;
 }
 
 type Lines = (readonly [name: string, value: string])[];
@@ -39,6 +45,7 @@ type Lines = (readonly [name: string, value: string])[];
 export function createDeliver(
   deps: Pick<HttpDeps, 'holder' | 'limiter' | 'tallies' | 'accessLog'>,
   cors: Cors,
+  clients: Pick<Clients, 'clientOf'>,
 ): Deliver {
   function linesOf(delivery: Delivery, reply: Omit<Reply, 'body'>, code: string | undefined): Lines {
     const { request, key } = delivery;
@@ -53,11 +60,16 @@ export function createDeliver(
     return lines;
   }
 
-  function count({ request, routeIndex, key }: Delivery, status: number): void {
+  function clientForLine(sender: Sender, { request }: Delivery, status: number): string | undefined {
+    if (!deps.accessLog.wants(status)) return undefined;
+    return clients.clientOf(sender.remoteAddress(), request.headers.get('x-forwarded-for') ?? '');
+  }
+
+  function count({ request, routeIndex, key }: Delivery, status: number, client: string | undefined): void {
     const seconds = (performance.now() - request.startedMs) / 1000;
     deps.tallies.request(routeIndex, status, seconds);
     if (status === 429) deps.tallies.count('burgee_rate_limited_total', 1);
-    if (!deps.accessLog.wants(status)) return;
+    if (client === undefined) return;
     deps.accessLog.record({
       requestId: request.requestId,
       method: request.method,
@@ -65,30 +77,33 @@ export function createDeliver(
       status,
       seconds,
       keyId: key?.keyId,
+      client,
       traceparent: request.traceparent,
     });
   }
 
   return {
+    clientForLine,
     count,
     whole(outlet, delivery, answer) {
       const reply = isRefusal(answer) ? toError(answer, delivery.request) : answer;
       const head = makeHead(linesOf(delivery, reply, isRefusal(answer) ? answer.code : undefined));
       const status = statusLine(reply.status);
+      const client = clientForLine(outlet, delivery, reply.status);
       if (reply.body === undefined)
         outlet.sendEmpty(status, head, reply.status === 204 || reply.status === 304 ? undefined : 0);
       else if (delivery.request.method === 'HEAD') outlet.sendEmpty(status, head, Buffer.byteLength(reply.body));
       else outlet.send(status, head, reply.body);
-      count(delivery, reply.status);
+      count(delivery, reply.status, client);
     },
     async streamed(held, delivery, reply) {
       const head = makeHead(linesOf(delivery, reply, undefined));
       const status = statusLine(reply.status);
-      count(delivery, reply.status);
+      count(delivery, reply.status, clientForLine(held, delivery, reply.status));
       if (delivery.request.method === 'HEAD') held.sendEmpty(status, head, undefined);
       else await reply.run(held.stream(status, head, reply.kind));
     },
-    switched: (delivery) => count(delivery, 101),
+    switched: (sender, delivery) => count(delivery, 101, clientForLine(sender, delivery, 101)),
   };
 }
 

@@ -1,4 +1,5 @@
 // What the HTTP side of a worker is given. Narrow on purpose: each is the part of another module that is used here.
+import type { Config } from '../../config.ts';
 import type { HashUser } from '../../core/compiled.ts';
 import type { BatchKernel } from '../../kernel/batch-kernel.ts';
 import type { AccessLog } from '../../observe/access-log.ts';
@@ -6,6 +7,7 @@ import type { HashText } from '../../snapshot/checksum.ts';
 import type { Limiter } from '../limiter.ts';
 import type { PrimaryLink, SnapshotHolder } from '../serving.ts';
 import type { Tallies } from '../tallies.ts';
+import type { TlsFiles } from '../transport/transport.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
 import type { Uploads } from '../uploads.ts';
 
@@ -17,7 +19,12 @@ export interface HttpDeps {
   readonly tallies: Pick<Tallies, 'request' | 'count' | 'gauge' | 'answered'>;
   readonly unknownFlags: Pick<UnknownFlagCounts, 'count'>;
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;
-  readonly config: { readonly host: string; readonly port: number; readonly allowedOrigins: readonly string[] };
+  readonly config: Pick<
+    Config,
+    'host' | 'port' | 'allowedOrigins' | 'transport' | 'trustProxy' | 'workers' | 'connectionsPerAddress'
+  >;
+  /** undefined: plain HTTP. */
+  readonly tls: TlsFiles | undefined;
   readonly build: { readonly version: string; readonly build: string };
   readonly hash: HashUser;
   readonly hashText: HashText;

@@ -21,7 +21,13 @@ export interface RawRequest {
 }
 
 const REQUEST_ID = new RegExp(`^[A-Za-z0-9._-]{1,${limits.requestIdCharsMax}}$`);
-const LISTS = new Set(['if-match', 'if-none-match', 'access-control-request-headers', 'transfer-encoding']);
+const LISTS = new Set([
+  'if-match',
+  'if-none-match',
+  'access-control-request-headers',
+  'transfer-encoding',
+  'x-forwarded-for',
+]);
 const TRACEPARENT = /^[0-9a-f-]+$/;
 
 export function copyRequest(exchange: Exchange, startedMs: number): RawRequest {

@@ -63,6 +63,7 @@ function request(log: AccessLog, status: number): void {
     status,
     seconds: 0.001,
     keyId: undefined,
+    client: '203.0.113.7',
     traceparent: undefined,
   });
 }
