@@ -11,6 +11,7 @@ import { overloaded, RETRY_MS, shedsMessage, shedsRequest } from '../http/sheddi
 import { ADMITTED, SPENT } from '../limiter.ts';
 import type { Overload } from '../overload.ts';
 import type { ServingKey, ServingSnapshot } from '../serving.ts';
+import { createSlices } from '../slices.ts';
 import type { SocketOwner, SocketRoute } from '../transport/socket.ts';
 import type { Exchange } from '../transport/transport.ts';
 import { CLOSE } from './connection.ts';
@@ -67,7 +68,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
   const isOriginAllowed = createOriginCheck(deps.http.config.allowedOrigins);
   const connections = new Set<LiveConnection>();
   const groups = createKeyGroups({ current: () => holder.current, now, onFailure });
-  const goodbyes = createGoodbyes({ clock: systemClock, random: deps.random });
+  const goodbyes = createGoodbyes({ clock: systemClock, random: deps.random, slices: createSlices });
   let withoutKey = 0;
   let unsentBytes = 0;
   let keptBytes = 0;
