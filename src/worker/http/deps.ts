@@ -19,7 +19,10 @@ export interface HttpDeps {
   readonly tallies: Pick<Tallies, 'request' | 'count' | 'gauge' | 'answered'>;
   readonly unknownFlags: Pick<UnknownFlagCounts, 'count'>;
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;
-  readonly config: Pick<Config, 'host' | 'port' | 'allowedOrigins' | 'trustProxy'>;
+  readonly config: Pick<
+    Config,
+    'host' | 'port' | 'allowedOrigins' | 'transport' | 'trustProxy' | 'workers' | 'connectionsPerAddress'
+  >;
   /** undefined: plain HTTP. */
   readonly tls: TlsFiles | undefined;
   readonly build: { readonly version: string; readonly build: string };
