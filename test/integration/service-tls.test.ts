@@ -36,7 +36,7 @@ test('a service over TLS, and its certificate renewed under load', async (t) => 
   await t.test('the port of metrics stays plain, and tells when the certificate expires', async (t) => {
     const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
     const [, expiry] = /^burgee_worker_tls_expiry_timestamp_seconds\{[^}]*\} (\d+)$/m.exec(text) ?? [];
-    t.ok(Math.abs(Number(expiry) - Date.now() / 1000 - 30 * 86_400) < 3600, expiry);
+    t.ok(Math.abs(Number(expiry) - Date.now() / 1000 - 30 * 86_400) < 3600, String(expiry));
   });
 
   const path = '/api/v1/flags/hello/evaluate?user_id=u1';
