@@ -1,5 +1,6 @@
 // A constant load over kept connections, and an honest record of it: every request is answered, failed or still out.
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 export interface LoadRecord {
   requests: number;
@@ -31,6 +32,8 @@ export interface LoadOptions {
   readonly connections: number;
   readonly path: string;
   readonly key: string;
+  /** Over TLS, with this certificate (PEM) or one that it has signed; several may follow each other. */
+  readonly ca?: string;
   /** Pause between an answer and the next request, in milliseconds. */
   readonly thinkMs?: number;
   /** JSON to POST; undefined: GET. */
@@ -70,7 +73,8 @@ export function startLoad(options: LoadOptions): Load {
   /** Asks on one connection until it ends or the load stops. */
   function oneConnection(client: { lastGoodMs: number }): Promise<void> {
     return new Promise((resolve) => {
-      const socket: Socket = connect(options.port, '127.0.0.1');
+      const where = { port: options.port, host: '127.0.0.1' };
+      const socket: Socket = options.ca === undefined ? connect(where) : connectTls({ ...where, ca: options.ca });
       socket.setNoDelay(true);
       let sentMs: number | undefined;
       let received = '';
@@ -100,7 +104,8 @@ export function startLoad(options: LoadOptions): Load {
         // A refused connection is tried again soon, not in a tight loop.
         setTimeout(resolve, stopping ? 0 : options.connectEach === true ? (options.thinkMs ?? 0) : 5);
       }
-      socket.on('connect', options.connectEach === true ? () => socket.write(request) : ask);
+      const opened = options.ca === undefined ? 'connect' : 'secureConnect';
+      socket.on(opened, options.connectEach === true ? () => socket.write(request) : ask);
       socket.on('data', (chunk) => {
         received += chunk.toString('latin1');
         const headEnd = received.indexOf('\r\n\r\n');
