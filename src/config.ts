@@ -9,6 +9,8 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', '
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export const ACCESS_LOG_MODES = ['all', 'sampled', 'errors'] as const;
 export type AccessLogMode = (typeof ACCESS_LOG_MODES)[number];
+export const TRANSPORTS = ['auto', 'uws', 'node'] as const;
+export type TransportChoice = (typeof TRANSPORTS)[number];
 
 export interface Config {
   readonly port: number;
@@ -17,6 +19,8 @@ export interface Config {
   readonly workers: number;
   /** Absolute. */
   readonly dataDir: string;
+  /** The server library. */
+  readonly transport: TransportChoice;
   readonly logLevel: LogLevel;
   readonly accessLog: AccessLogMode;
   /** Never print it. */
@@ -95,6 +99,14 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     ...path(),
     fallback: './data',
     meaning: 'The folder of the embedded database and the sockets. One service a folder.',
+  },
+  transport: {
+    name: 'TRANSPORT',
+    ...choice(TRANSPORTS),
+    fallback: 'auto',
+    meaning:
+      "What serves. uws: uWebSockets.js, in native code, and no start where it cannot be loaded; node: Node.js's own " +
+      'server, which runs everywhere and is slower; auto: uws where it can be loaded, else node and a warning.',
   },
   logLevel: {
     name: 'LOG_LEVEL',

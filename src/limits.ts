@@ -22,6 +22,11 @@ const requests = {
     'bytes',
     'Declared, of a body that is refused: past it the connection is cut, so that the rest is not read for nothing.',
   ),
+  pipelinedRequestsMax: bound(
+    16,
+    'requests',
+    'Waiting for an answer on one connection of the second transport (the first allows one): past it the connection is cut.',
+  ),
   uploadBytesMax: bound(
     64 * MIB,
     'bytes',

@@ -39,7 +39,5 @@ export class CheckFailed extends Error {
 
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // Of a file that cannot be parsed only the stack names the place, in its first line.
-  const place = error instanceof SyntaxError ? `${error.stack?.split('\n')[0]}: ` : '';
-  return place + error.message.split('\n')[0];
+  return `${error.name === 'Error' ? '' : `${error.name}: `}${error.message.split('\n')[0]}`;
 }

@@ -118,13 +118,14 @@ export function createHttp(deps: HttpDeps): Http {
 
   return {
     listen: async () => {
-      transport = await createTransport({
+      transport = await createTransport(deps.config.transport, {
         onFailure: createFailureAnswer(deliver, deps.logger),
         tls: deps.tls,
         admits: gate.admits,
         crowdedCount: gate.crowdedCount,
       });
       state.transport = transport.name;
+      deps.tallies.gauge('burgee_worker_transport_uws', transport.name === 'uws' ? 1 : 0);
       transport.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
       for (const { pattern, handler } of shortPosts) transport.route('POST', pattern, handler);
       transport.socket(sockets.pattern, sockets.route);

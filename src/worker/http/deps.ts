@@ -21,7 +21,7 @@ export interface HttpDeps {
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;
   readonly config: Pick<
     Config,
-    'host' | 'port' | 'allowedOrigins' | 'trustProxy' | 'workers' | 'connectionsPerAddress'
+    'host' | 'port' | 'allowedOrigins' | 'transport' | 'trustProxy' | 'workers' | 'connectionsPerAddress'
   >;
   /** undefined: plain HTTP. */
   readonly tls: TlsFiles | undefined;

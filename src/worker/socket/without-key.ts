@@ -1,7 +1,7 @@
 // Connections whose key has not come yet. Anybody can open them, and the library keeps what comes of a message until it
 // is whole, uncounted: so they are few, also of one address.
 import { limits } from '../../limits.ts';
-import { addressGroup } from '../address-group.ts';
+import { addressGroup, isOwnMachine } from '../address-group.ts';
 
 export interface WithoutKey<T extends object> {
   hasRoom(address: string): boolean;
@@ -17,7 +17,7 @@ export function createWithoutKey<T extends object>(): WithoutKey<T> {
   return {
     hasRoom: (address) =>
       groups.size < limits.socketsUnauthenticatedMax &&
-      (counts.get(addressGroup(address)) ?? 0) < limits.socketsUnauthenticatedPerAddressMax,
+      (isOwnMachine(address) || (counts.get(addressGroup(address)) ?? 0) < limits.socketsUnauthenticatedPerAddressMax),
     add(connection, address) {
       const group = addressGroup(address);
       groups.set(connection, group);

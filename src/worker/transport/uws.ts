@@ -5,7 +5,7 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_sock
 import { addressFromBytes } from './address.ts';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { loadUws } from './load-uws.ts';
-import { quietTurn } from './quiet-turn.ts';
+import { quietTurn, until } from './quiet-turn.ts';
 import { UwsReplyStream } from './reply-stream.ts';
 import type { SocketRoute } from './socket.ts';
 import { TLS_CIPHERS } from './tls-ciphers.ts';
@@ -21,11 +21,9 @@ import type {
 } from './transport.ts';
 import { UwsLargeReply } from './uws-large-reply.ts';
 import { createShared, type Shared } from './uws-shared.ts';
-import { asksForWebSocket, type SocketsShared, socketBehavior, UwsSocket } from './uws-socket.ts';
+import { asksForUpgrade, type SocketsShared, socketBehavior, UwsSocket } from './uws-socket.ts';
 import { isLarge, write, writeEmpty } from './uws-write.ts';
 
-/** How often a drain looks whether the connections are gone. */
-const DRAIN_LOOK_MS = 10;
 /** A process that ends while a client's last messages are still coming in would reset what it sent that client. */
 const SOCKET_LINGER_MS = 100;
 
@@ -78,7 +76,7 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
     }
   }
   function upgrade(route: SocketRoute, res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
-    if (!asksForWebSocket(req)) return run(fallback, res, req);
+    if (!asksForUpgrade(req)) return run(fallback, res, req);
     return run(
       (exchange) => {
         const owner = route.accept(exchange);
@@ -175,17 +173,6 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
     closeListenSocket();
     app.close();
   }
-}
-
-/** Resolves once `holds` does; it is given Date.now(). */
-function until(holds: (nowMs: number) => boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const look = setInterval(() => {
-      if (!holds(Date.now())) return;
-      clearInterval(look);
-      resolve();
-    }, DRAIN_LOOK_MS);
-  });
 }
 
 /** The one exchange that all synchronous handlers share: nothing is allocated for a request answered at once. */

@@ -5,7 +5,11 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import { limits } from '../../../src/limits.ts';
 import { addressGroup } from '../../../src/worker/address-group.ts';
-import { type ConnectionGateDeps, createConnectionGate } from '../../../src/worker/connection-gate.ts';
+import {
+  type ConnectionGateDeps,
+  createConnectionGate,
+  type DrivenConnectionGate,
+} from '../../../src/worker/connection-gate.ts';
 import { countByAddress, openFilesMax } from '../../../src/worker/open-files.ts';
 
 function gateOf(deps: Partial<ConnectionGateDeps>): { gate: DrivenConnectionGate; counters: Map<string, number> } {

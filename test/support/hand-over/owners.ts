@@ -1,0 +1,41 @@
+// Watches who owns DATA_DIR: once another process is named in its lock, the one before must be dead or on its way out.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Ledger } from './ledger.ts';
+import { type NodeUnderFault, stateOf } from './node.ts';
+
+const LOOK_MS = 25;
+/** Between the moment a process gives its lock back, or learns that it lost it, and its end. */
+const LEAVE_MS = 1500;
+
+/** Returns what stops it. `waits`: that process is stopped by the experiment, and has its time from when it is continued. */
+export function watchOwners(node: NodeUnderFault, ledger: Ledger): () => void {
+  let owner: number | undefined;
+  /** Former owners that live, and how long they have been running since. */
+  const former = new Map<number, number>();
+  const timer = setInterval(() => {
+    const named = namedOwner(node.dataDir);
+    if (named !== undefined && named !== owner) {
+      if (owner !== undefined) former.set(owner, 0);
+      former.delete(named);
+      owner = named;
+    }
+    for (const [pid, runningMs] of former) {
+      const state = stateOf(pid);
+      if (state === undefined || state === 'Z' || state === 'X') former.delete(pid);
+      else if (state !== 'T') former.set(pid, runningMs + LOOK_MS);
+      if (runningMs <= LEAVE_MS) continue;
+      former.delete(pid);
+      ledger.violate('two publishers', `primary ${pid} lives on though ${owner} owns DATA_DIR`);
+    }
+  }, LOOK_MS);
+  return () => clearInterval(timer);
+}
+
+function namedOwner(dataDir: string): number | undefined {
+  try {
+    return Number(readFileSync(join(dataDir, 'run', 'primary.lock'), 'utf8').split(' ')[0]);
+  } catch {
+    return undefined;
+  }
+}
