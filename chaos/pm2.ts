@@ -58,8 +58,9 @@ async function row(program: string, { name, act, ends = false }: Case): Promise<
     const daemon = service.daemonPid();
     if (!ends) await service.pm2('delete', 'burgee');
     await service.pm2('kill');
-    const left = service.processes().length + (alive(daemon) ? 1 : 0);
-    return line(name, record, ends, tookMs, left);
+    // It answers the command a moment before it goes.
+    await until(() => !alive(daemon));
+    return line(name, record, ends, tookMs, service.processes().length);
   } finally {
     await service.close();
   }
