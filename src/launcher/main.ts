@@ -24,7 +24,7 @@ export async function runLauncher(main: string | undefined = process.argv[1]): P
   if (main === undefined) throw new Error('the path of the main script is unknown');
   const config = loadConfig(process.env);
   await requireAddress(config.host);
-  readTls(config, Date.now());
+  const tls = readTls(config, Date.now());
   const log = createLogger({ level: config.logLevel, name: 'launcher' });
   const runDir = openRunDir(config.dataDir);
   refuseSecondLauncher(runDir);
@@ -36,7 +36,7 @@ export async function runLauncher(main: string | undefined = process.argv[1]): P
     main,
     execArgv: process.execArgv,
     env: process.env,
-    configHash: hashConfig(config),
+    configHash: hashConfig(config, tls?.serialNumber),
     check: ({ main, generation }, abort) =>
       checkBuild({
         main,

@@ -98,7 +98,11 @@ async function replaced(service: Service, old: readonly number[]): Promise<void>
 async function writes(service: Service): Promise<void> {
   let status = 0;
   while (status !== 200) {
-    const reply = await service.api('/api/v1/flags/steady', { method: 'PATCH', json: { description: 'written' } });
+    const reply = await service.api('/api/v1/flags/steady', {
+      method: 'PATCH',
+      json: { description: 'written' },
+      headers: { connection: 'close' },
+    });
     status = reply.status;
     if (status !== 200 && status !== 503) throw new Error(`${status} ${JSON.stringify(reply.body)}`);
   }
