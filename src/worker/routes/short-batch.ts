@@ -5,7 +5,7 @@ import type { Batches, JsonBatch } from '../batch/batches.ts';
 import type { Plans } from '../batch/plans.ts';
 import type { Turns } from '../batch/turns.ts';
 import type { HttpDeps } from '../http/deps.ts';
-import { isRefusal } from '../http/refusal.ts';
+import { isRefusal, refuse } from '../http/refusal.ts';
 import type { ShortReplies, ShortResponder } from '../http/short-post.ts';
 import { countUnknown, readBatch, tooLarge, tooMuchWork } from './evaluations.ts';
 import { isoTime } from './outcome-reply.ts';
@@ -42,7 +42,7 @@ export function createBatchResponder(
       tooLarge: () => replies.other(call, tooLarge()),
       abandoned: () => replies.isGone(call),
     };
-    turns.run(delivery.request, batches.json(batch));
+    turns.run(delivery.request, batches.json(batch), () => replies.other(call, refuse('INTERNAL')));
     return true;
   };
 }
