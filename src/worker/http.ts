@@ -70,7 +70,8 @@ export function createHttp(deps: HttpDeps): Http {
   const run = createRunCommand(deps.link);
   const streams = createEventStreams({ holder: deps.holder, now: Date.now, random: Math.random });
   const now = (): number => performance.now();
-  const turns = createTurns({ now });
+  const onFailure = (err: unknown): void => deps.logger.error({ err }, 'a batch failed');
+  const turns = createTurns({ now, onFailure });
   const overload = createOverload({ now, backlog: () => turns, tallies: deps.tallies });
   const plans = createPlans();
   const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, now });

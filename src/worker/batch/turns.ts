@@ -8,7 +8,8 @@ export interface Job {
   /** Evaluations, which its reply is as large as. */
   readonly weight?: number;
   /**
-   * Works for about a millisecond at most. True: done, and whoever waits was answered by it. Must not throw.
+   * Works for about a millisecond at most. True: done, and whoever waits was answered by it. What it throws is a bug: it
+   * leaves `run`, or, once the job has waited, ends it by `failed`.
    */
   step(): boolean;
   /** Called once, before `run` returns, when the job has to wait: what it needs longer than that is to be copied now. */
@@ -20,8 +21,9 @@ export interface Turns {
    * Runs `job` at once if this turn of the loop has time left, nothing that has not begun waits, and its owner has
    * nothing waiting; else it waits its turn. The jobs of one owner run one after another.
    * @param owner whose jobs share one place in the round: a connection, or the request itself
+   * @param failed answers whoever waits when the job throws in a later turn
    */
-  run(owner: object, job: Job): void;
+  run(owner: object, job: Job, failed?: () => void): void;
   /** Jobs that wait. */
   readonly waiting: number;
   /** Whether a job of this weight would be too much beside what waits. */
@@ -40,13 +42,20 @@ const WEIGHT_LET_BE = 1000;
 interface Place {
   readonly owner: object;
   readonly jobs: Job[];
+  /** Of each job, what to call when it throws. */
+  readonly failed: ((() => void) | undefined)[];
 }
 
 /**
  * @param deps.now milliseconds, with fractions
  * @param deps.defer calls back once the loop has looked at its sockets; setImmediate
+ * @param deps.onFailure a job threw in a later turn; left out: the error leaves the turn
  */
-export function createTurns(deps: { readonly now: () => number; readonly defer?: (turn: () => void) => void }): Turns {
+export function createTurns(deps: {
+  readonly now: () => number;
+  readonly defer?: (turn: () => void) => void;
+  readonly onFailure?: (error: unknown) => void;
+}): Turns {
   const { now, defer = setImmediate } = deps;
   const places = new Map<object, Place>();
   // A Set keeps the order in which places come: the first one is next.
@@ -87,13 +96,26 @@ export function createTurns(deps: { readonly now: () => number; readonly defer?:
     if (waiting > 0) awaitTurn();
   }
 
+  /** There is no caller any more that could answer for a job that throws: without this the worker would end. */
+  function sliceOrFail(place: Place): boolean {
+    try {
+      return slice(place.jobs[0] as Job);
+    } catch (error) {
+      if (deps.onFailure === undefined) throw error;
+      deps.onFailure(error);
+      place.failed[0]?.();
+      return true;
+    }
+  }
+
   /** Runs a slice of the place that is next, and puts it behind the others that go on if it has more to do. */
   function advance(ring: Set<Place>): void {
     for (const place of ring) {
       ring.delete(place);
       const job = place.jobs[0] as Job;
-      if (slice(job)) {
+      if (sliceOrFail(place)) {
         place.jobs.shift();
+        place.failed.shift();
         waiting -= 1;
         waitingWeight -= job.weight ?? 0;
         doneCount += 1;
@@ -104,27 +126,28 @@ export function createTurns(deps: { readonly now: () => number; readonly defer?:
     }
   }
 
-  function wait(owner: object, job: Job, hasBegun: boolean): void {
+  function wait(owner: object, job: Job, failed: (() => void) | undefined, hasBegun: boolean): void {
     if (job.wait !== undefined) job.wait();
     waiting += 1;
     waitingWeight += job.weight ?? 0;
     const place = places.get(owner);
     if (place !== undefined) {
       place.jobs.push(job);
+      place.failed.push(failed);
       return;
     }
-    const added = { owner, jobs: [job] };
+    const added = { owner, jobs: [job], failed: [failed] };
     places.set(owner, added);
     if (hasBegun) begun.add(added);
     else fresh.add(added);
   }
 
   return {
-    run(owner, job) {
+    run(owner, job, failed) {
       awaitTurn();
       const isFree = !isRunning && spentMs < TURN_MS_MAX && fresh.size === 0;
-      if (!isFree || (waiting > 0 && places.has(owner))) return wait(owner, job, false);
-      if (!slice(job)) wait(owner, job, true);
+      if (!isFree || (waiting > 0 && places.has(owner))) return wait(owner, job, failed, false);
+      if (!slice(job)) wait(owner, job, failed, true);
     },
     isFullFor: (weight) => weight > WEIGHT_LET_BE && waitingWeight + weight > limits.batchesWaitingEvaluationsMax,
     get waiting() {

@@ -10,7 +10,7 @@ import type { Turns } from '../batch/turns.ts';
 import { checkAttributes } from '../http/attributes.ts';
 import type { Answer, Call, KeyedHandlers, Responder } from '../http/call.ts';
 import type { HttpDeps } from '../http/deps.ts';
-import { invalid, isRefusal, type Refusal, refuseIssues } from '../http/refusal.ts';
+import { invalid, isRefusal, type Refusal, refuse, refuseIssues } from '../http/refusal.ts';
 import { emptyReply, jsonReply, type Reply } from '../http/reply.ts';
 import { overloaded } from '../http/shedding.ts';
 import { checkUserId } from '../http/user-id.ts';
@@ -62,7 +62,7 @@ export function createEvaluationHandlers(deps: {
           return true;
         },
       });
-      turns.run(call, job);
+      turns.run(call, job, () => resolve(refuse('INTERNAL')));
     });
   }
 

@@ -9,7 +9,7 @@ import type { Turns } from '../batch/turns.ts';
 import type { Answer, KeyedHandler } from '../http/call.ts';
 import { notModified } from '../http/conditions.ts';
 import { withOfrepCode } from '../http/ofrep-failure.ts';
-import { invalid, isRefusal, type Refusal } from '../http/refusal.ts';
+import { invalid, isRefusal, type Refusal, refuse } from '../http/refusal.ts';
 import { emptyReply, jsonReply } from '../http/reply.ts';
 import { overloaded } from '../http/shedding.ts';
 import type { ShortReplies, ShortResponder } from '../http/short-post.ts';
@@ -50,7 +50,7 @@ export function createBulk({
         return new Promise<Answer>((resolve) => {
           const done: JsonBatch['done'] = (reply, isOwn) =>
             resolve(jsonReply(200, isOwn ? reply : Uint8Array.from(reply), [['ETag', tag]]));
-          const refuse = (): void => resolve(tooMuchWork());
+          const refuseWork = (): void => resolve(tooMuchWork());
           const refuseSize = (): void => resolve(tooLarge());
           const isGone = (): boolean => {
             if (!call.hasGone()) return false;
@@ -60,8 +60,8 @@ export function createBulk({
           };
           const plan = plans.find(environment, call.key, undefined);
           if (turns.isFullFor(plan.flags.length)) return resolve(overloaded());
-          const batch = batchOf(plan, context, tail, done, refuse, refuseSize, isGone);
-          turns.run(call.request, batches.json(batch));
+          const batch = batchOf(plan, context, tail, done, refuseWork, refuseSize, isGone);
+          turns.run(call.request, batches.json(batch), () => resolve(refuse('INTERNAL')));
         });
       };
     },
@@ -76,15 +76,15 @@ export function createBulk({
       const unchanged = notModified(request, tag);
       if (unchanged === undefined) {
         const done: JsonBatch['done'] = (reply) => replies.json(call, reply, `\r\nETag: ${tag}`);
-        const refuse = (): void => replies.other(call, tooMuchWork());
+        const refuseWork = (): void => replies.other(call, tooMuchWork());
         const refuseSize = (): void => replies.other(call, tooLarge());
         const plan = plans.find(environment, key, undefined);
         if (turns.isFullFor(plan.flags.length)) {
           replies.other(call, overloaded());
           return true;
         }
-        const batch = batchOf(plan, context, tail, done, refuse, refuseSize, () => replies.isGone(call));
-        turns.run(request, batches.json(batch));
+        const batch = batchOf(plan, context, tail, done, refuseWork, refuseSize, () => replies.isGone(call));
+        turns.run(request, batches.json(batch), () => replies.other(call, refuse('INTERNAL')));
       } else replies.other(call, unchanged);
       return true;
     },

@@ -5,7 +5,7 @@ import type { Batches, JsonBatch } from '../batch/batches.ts';
 import type { Plans } from '../batch/plans.ts';
 import type { Turns } from '../batch/turns.ts';
 import type { HttpDeps } from '../http/deps.ts';
-import { isRefusal } from '../http/refusal.ts';
+import { isRefusal, refuse } from '../http/refusal.ts';
 import { overloaded } from '../http/shedding.ts';
 import type { ShortReplies, ShortResponder } from '../http/short-post.ts';
 import { countUnknown, readBatch, tooLarge, tooMuchWork } from './evaluations.ts';
@@ -44,7 +44,7 @@ export function createBatchResponder(
       abandoned: () => replies.isGone(call),
     };
     if (turns.isFullFor(plan.flags.length * contexts.length)) replies.other(call, overloaded());
-    else turns.run(delivery.request, batches.json(batch));
+    else turns.run(delivery.request, batches.json(batch), () => replies.other(call, refuse('INTERNAL')));
     return true;
   };
 }

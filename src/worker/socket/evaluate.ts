@@ -106,7 +106,10 @@ export function createEvaluations(deps: {
       },
       abandoned: () => !connection.isOpen,
     });
-    turns.run(connection, job);
+    turns.run(connection, job, () => {
+      connection.sendError(id, 'INTERNAL', FAILED);
+      settle();
+    });
   }
 
   return {
@@ -119,6 +122,7 @@ export function createEvaluations(deps: {
   };
 }
 
+const FAILED = 'This failed for a reason that is in the log.';
 const TOO_LARGE = `The reply would be over ${limits.socketUnsentBytesMax} bytes; ask for fewer flags or contexts at once.`;
 const TOO_MUCH_WORK = `This makes more work than ${limits.requestConditionsMax} simple conditions; split the batch, or send shorter texts and arrays.`;
 

@@ -201,6 +201,10 @@ export function createHandles(deps: {
         },
         abandoned: () => !connection.isOpen,
       }),
+      () => {
+        connection.sendError(id, 'INTERNAL', FAILED);
+        end();
+      },
     );
   }
 
@@ -321,4 +325,5 @@ function tooMany(userCount: number, flagCount: number): string {
 
 const TOO_MANY_VARIANTS = `flags: the names of their variants are over ${limits.preparedCharsMax} characters; prepare fewer flags`;
 const TOO_MUCH_WORK = `the users make more work than ${limits.requestConditionsMax} simple conditions; split the frame, or send shorter texts and arrays`;
+const FAILED = 'This failed for a reason that is in the log.';
 const CORRECTED = 'The snapshot was corrected while this was answered; send it again.';

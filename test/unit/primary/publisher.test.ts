@@ -121,3 +121,20 @@ test('the last worker that serves is never ended, however late', async (t) => {
   publisher.endLate();
   t.same(killed, []);
 });
+
+test('a primary that another has replaced publishes nothing', async (t) => {
+  let isOurs = true;
+  const fence = (): void => {
+    if (!isOurs) throw new Error('another process took DATA_DIR');
+  };
+  const publisher = createPublisher({ hash, now: () => 0, fence, kill: () => {} });
+  t.teardown(() => publisher.close());
+  publisher.reset(one);
+  const sent: ToWorker[] = [];
+  publisher.joined(1, EPOCH, 1, (message) => void sent.push(message));
+  isOurs = false;
+  t.throws(() => publisher.advance(deltaBetween(one, two)), /another process took/);
+  t.throws(() => publisher.reset(two), /another process took/);
+  t.same(sent, []);
+  t.equal(publisher.head?.revision, 1);
+});

@@ -363,3 +363,38 @@ test('close leaves the workers as they are', async (t) => {
   await waiting;
   t.ok(isAlive(identityOf(forked[0]?.child as ChildProcess)));
 });
+
+test('workers of another generation serve on while new ones die, and go one for one when new ones serve', async (t) => {
+  const orphans = [identityOf(startSleeper(t)), identityOf(startSleeper(t))];
+  const { supervisor, forked, drains, runDir, lines } = supervise(t, {
+    slots: 2,
+    silent: true,
+    timing: { ...PATIENT, firstJoinMs: 60_000 },
+    before: (dir) => {
+      for (const [index, identity] of orphans.entries()) dir.writePid(`worker-${index + 1}`, identity);
+    },
+  });
+  supervisor.start();
+  for (const [index, { pid }] of orphans.entries()) t.ok(join(supervisor, pid, index + 1, 'before'));
+  t.same(supervisor.standing(), { serving: 2, old: 2, replaced: 0 });
+  t.equal(forked.length, 1, 'one in addition');
+  t.equal(runDir.workers().length, 3);
+  forked[0]?.child.kill('SIGKILL');
+  await until(() => forked.length === 2);
+  t.same(drains, []);
+  const first = forked[1];
+  t.ok(join(supervisor, first?.pid ?? 0, 1));
+  t.same([drains.length, supervisor.serving()], [1, 2]);
+  const gone = drains[0]?.pid ?? 0;
+  await until(() => identify(gone) === undefined);
+  supervisor.left(gone);
+  await until(() => forked.length === 3);
+  // One that cannot share the port: what is in its way goes before it serves.
+  const second = forked[2];
+  supervisor.prepared(second?.pid ?? 0);
+  await until(() => drains.length === 2);
+  t.same(drains.map(({ pid }) => pid).sort(), orphans.map(({ pid }) => pid).sort());
+  t.ok(join(supervisor, second?.pid ?? 0, 2));
+  t.match(supervisor.standing(), { serving: 2, old: 0, replaced: 2 });
+  t.match(lines.join('\n'), /worker adopted .*"generation":"before","old":true/);
+});

@@ -200,3 +200,34 @@ test('property: every job ends, in order for each owner, and no turn takes longe
   );
   t.end();
 });
+
+test('a job that throws in a later turn ends alone, is logged, and its client is answered', async (t) => {
+  let nowMs = 0;
+  const deferred: (() => void)[] = [];
+  const failures: unknown[] = [];
+  const turns = createTurns({
+    now: () => nowMs,
+    defer: (turn) => void deferred.push(turn),
+    onFailure: (error) => void failures.push(error),
+  });
+  const ended: string[] = [];
+  const broken = new Error('a bug');
+  let isFirst = true;
+  turns.run(
+    {},
+    {
+      step() {
+        nowMs += TURN_MS_MAX;
+        if (!isFirst) throw broken;
+        isFirst = false;
+        return false;
+      },
+    },
+    () => void ended.push('answered with an error'),
+  );
+  turns.run({}, { step: () => ended.push('the other') > 0 });
+  while (deferred.length > 0) deferred.shift()?.();
+  t.same(failures, [broken]);
+  t.same(ended.sort(), ['answered with an error', 'the other']);
+  t.equal(turns.waiting, 0);
+});
