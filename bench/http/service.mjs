@@ -3,6 +3,8 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import * as http from 'node:http';
+import * as https from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,10 +16,11 @@ const READY_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 30_000;
 
 /**
- * Starts it and makes the flags and the key that is measured. `rateLimit`: of the key, a minute; 0: none.
- * @returns {Promise<{port: number, apiKey: string, workerPid: () => number, close: () => Promise<void>}>}
+ * Starts it and makes the flags and the key that is measured. `rateLimit`: of the key, a minute; 0: none. `tls`: paths of
+ * certificate and key; undefined: plain.
+ * @returns {Promise<{port: number, apiKey: string, workerPid: () => number, ask: Function, close: () => Promise<void>}>}
  */
-export async function startService({ flags, rateLimit, workerCore, otherCore }) {
+export async function startService({ flags, rateLimit, workerCore, otherCore, tls }) {
   const dataDir = mkdtempSync(join(tmpdir(), 'burgee-bench-'));
   const adminKey = randomBytes(32).toString('hex');
   const port = await freePort();
@@ -35,6 +38,7 @@ export async function startService({ flags, rateLimit, workerCore, otherCore }) 
       BOOTSTRAP_ADMIN_KEY: adminKey,
       ACCESS_LOG: 'sampled',
       LOG_LEVEL: 'info',
+      ...(tls === undefined ? {} : { TLS_CERT_FILE: tls.certFile, TLS_KEY_FILE: tls.keyFile }),
     },
   });
   const ended = new Promise((resolve) => child.once('close', resolve));
@@ -49,22 +53,42 @@ export async function startService({ flags, rateLimit, workerCore, otherCore }) 
     rmSync(dataDir, { recursive: true, force: true });
   };
   try {
-    await waitUntilReady(port, child, logPath);
-    const apiKey = await prepare(port, adminKey, flags, rateLimit);
+    const ask = asker(port, tls);
+    await waitUntilReady(ask, child, logPath);
+    const apiKey = await prepare(ask, adminKey, flags, rateLimit);
     await pin(workerPid(), workerCore);
     await pin(pidOf(join(dataDir, 'run'), /^primary\.pid$/), otherCore);
     await pin(child.pid, otherCore);
-    return { port, apiKey, workerPid, close };
+    return { port, apiKey, workerPid, ask, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function waitUntilReady(port, child, logPath) {
+/** fetch knows no certificate authority but the machine's. */
+function asker(port, tls) {
+  const { request } = tls === undefined ? http : https;
+  const ca = tls === undefined ? undefined : readFileSync(tls.certFile);
+  return (method, path, headers = {}, body = '') =>
+    new Promise((resolve, reject) => {
+      const asked = request({ host: '127.0.0.1', port, path, method, headers, ca, agent: false }, (reply) => {
+        let text = '';
+        reply.on('data', (chunk) => {
+          text += chunk;
+        });
+        reply.on('error', reject);
+        reply.on('end', () => resolve({ status: reply.statusCode, text }));
+      });
+      asked.on('error', reject);
+      asked.end(body);
+    });
+}
+
+async function waitUntilReady(ask, child, logPath) {
   const deadline = performance.now() + READY_TIMEOUT_MS;
   while (performance.now() < deadline && child.exitCode === null) {
-    const ready = await fetch(`http://127.0.0.1:${port}/readyz`).then(
+    const ready = await ask('GET', '/readyz').then(
       (reply) => reply.status === 200,
       () => false,
     );
@@ -74,20 +98,16 @@ async function waitUntilReady(port, child, logPath) {
   throw new Error(`the service did not become ready (exit code ${child.exitCode}):\n${readFileSync(logPath, 'utf8')}`);
 }
 
-async function prepare(port, adminKey, flags, rateLimit) {
-  for (const flag of flags) await post(port, adminKey, '/api/v1/flags', flag);
+async function prepare(ask, adminKey, flags, rateLimit) {
+  for (const flag of flags) await post(ask, adminKey, '/api/v1/flags', flag);
   const key = { name: 'bench', scopes: ['evaluate'], environments: ['prod'], rate_limit: rateLimit };
-  return (await post(port, adminKey, '/api/v1/keys', key)).key;
+  return (await post(ask, adminKey, '/api/v1/keys', key)).key;
 }
 
-async function post(port, apiKey, path, body) {
-  const reply = await fetch(`http://127.0.0.1:${port}${path}`, {
-    method: 'POST',
-    headers: { 'X-API-Key': apiKey, 'Content-Type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  const text = await reply.text();
-  if (reply.status !== 201) throw new Error(`POST ${path} answered ${reply.status}: ${text}`);
+async function post(ask, apiKey, path, body) {
+  const headers = { 'X-API-Key': apiKey, 'Content-Type': 'application/json' };
+  const { status, text } = await ask('POST', path, headers, JSON.stringify(body));
+  if (status !== 201) throw new Error(`POST ${path} answered ${status}: ${text}`);
   return JSON.parse(text);
 }
 

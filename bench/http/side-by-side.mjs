@@ -78,13 +78,13 @@ function show({ status, headers, body }) {
 }
 
 /**
- * Measures `bare` and `service` in turns. Each is `{ url, pid }`.
+ * Measures `bare` and `service` in turns. Each is `{ url, pid }`, with `headers` where they are not the same for both.
  * @returns {Promise<{bare: object, service: object}[]>} of each pair what wrk reported, and `cpuMicros` a request
  */
 export async function measurePairs({ bare, service, pairCount, seconds, connections, headers, script }) {
-  const measure = async ({ url, pid }) => {
+  const measure = async ({ url, pid, headers: own }) => {
     const cpuBefore = cpuSeconds(pid);
-    const report = await wrk({ url, headers, core: WRK_CORE, connections, seconds, script });
+    const report = await wrk({ url, headers: own ?? headers, core: WRK_CORE, connections, seconds, script });
     return { ...report, cpuMicros: ((cpuSeconds(pid) - cpuBefore) / report.requests) * 1e6 };
   };
   const sides = { bare, service };
@@ -127,7 +127,7 @@ export function summarise(pairs, { ratioTarget, p99RatioTarget }) {
 }
 
 /** User and system time of a process so far; Linux counts it in hundredths of a second. */
-function cpuSeconds(pid) {
+export function cpuSeconds(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
