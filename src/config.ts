@@ -9,6 +9,8 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', '
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export const ACCESS_LOG_MODES = ['all', 'sampled', 'errors'] as const;
 export type AccessLogMode = (typeof ACCESS_LOG_MODES)[number];
+export const TRANSPORTS = ['auto', 'uws', 'node'] as const;
+export type TransportChoice = (typeof TRANSPORTS)[number];
 
 export interface Config {
   readonly port: number;
@@ -17,12 +19,16 @@ export interface Config {
   readonly workers: number;
   /** Absolute. */
   readonly dataDir: string;
+  /** The server library. */
+  readonly transport: TransportChoice;
   readonly logLevel: LogLevel;
   readonly accessLog: AccessLogMode;
   /** Never print it. */
   readonly bootstrapAdminKey: string | undefined;
   /** As browsers send them: lower-case scheme and host, no default port, no path. */
   readonly allowedOrigins: readonly string[];
+  /** Open at once on this node; 0: as many as come. */
+  readonly connectionsPerAddress: number;
   readonly metricsPort: number | undefined;
   readonly metricsHost: string;
   /** Absolute; undefined, as the key's: plain HTTP. Whether the two can be used is found out by `readTls`. */
@@ -94,6 +100,14 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     fallback: './data',
     meaning: 'The folder of the embedded database and the sockets. One service a folder.',
   },
+  transport: {
+    name: 'TRANSPORT',
+    ...choice(TRANSPORTS),
+    fallback: 'auto',
+    meaning:
+      "What serves. uws: uWebSockets.js, in native code, and no start where it cannot be loaded; node: Node.js's own " +
+      'server, which runs everywhere and is slower; auto: uws where it can be loaded, else node and a warning.',
+  },
   logLevel: {
     name: 'LOG_LEVEL',
     ...choice(LOG_LEVELS),
@@ -122,6 +136,15 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     fallback: () => Object.freeze([]),
     meaning:
       'Origins of web pages whose scripts may call the API (CORS) or open a WebSocket, exact, with commas between. "*" is not taken.',
+  },
+  connectionsPerAddress: {
+    // High, because many clients may share an address; it is there so that one of them cannot take all connections.
+    name: 'CONNECTIONS_PER_ADDRESS',
+    ...integer(0, limits.connectionsPerAddressMax),
+    fallback: '8192',
+    meaning:
+      'Connections that one client address (of IPv6: one /64) may have open on this node, those it opened within a second ' +
+      'counted too; further ones are closed. 127.0.0.1 and ::1 are exempt. 0: no such limit.',
   },
   metricsPort: {
     name: 'METRICS_PORT',

@@ -1,6 +1,7 @@
 // Every upper bound of the service in one place, each with its unit and the reason for its size: whatever grows has an
 // end here. `limits.bodyBytesMax` reads one; docs/limits.md is made from the same table (scripts/generate-docs.mjs).
 import { type Bound, bound, documents, explanations } from './core-limits.ts';
+import { load } from './load-limits.ts';
 import { sockets } from './socket-limits.ts';
 
 const MIB = 1_048_576;
@@ -20,6 +21,11 @@ const requests = {
     64 * MIB,
     'bytes',
     'Declared, of a body that is refused: past it the connection is cut, so that the rest is not read for nothing.',
+  ),
+  pipelinedRequestsMax: bound(
+    16,
+    'requests',
+    'Waiting for an answer on one connection of the second transport (the first allows one): past it the connection is cut.',
   ),
   uploadBytesMax: bound(
     64 * MIB,
@@ -299,6 +305,7 @@ const chapters = {
   'Flag documents': documents,
   'Event streams': eventStreams,
   Sockets: sockets,
+  'Hostile load': load,
   Processes: processes,
   'Logs and metrics': observation,
 } as const satisfies Record<string, Readonly<Record<string, Bound>>>;
@@ -313,6 +320,7 @@ const table = {
   ...documents,
   ...eventStreams,
   ...sockets,
+  ...load,
   ...processes,
   ...observation,
 };

@@ -11,13 +11,15 @@ async function main(args: readonly string[], role: string | undefined): Promise<
   try {
     const [argument] = args;
     if (argument === '--version' || argument === '-v') return print(1, buildInfo().version);
-    if (argument === '--help' || argument === '-h') return print(1, await help());
     if (argument === 'keys') return await (await import('./cli/main.ts')).runCli(args);
-    if (argument === 'check' && args.length === 1) process.exit(await checkThisBuild());
-    if (argument !== undefined) {
-      print(2, `burgee: unknown argument ${argument}; settings are environment variables, see --help.`);
+    const unknown = argument === 'check' ? args[1] : argument;
+    if (unknown === '--help' || unknown === '-h') return print(1, await help());
+    if (unknown !== undefined) {
+      print(2, `burgee: unknown argument ${unknown}; settings are environment variables, see --help.`);
       return EXIT_CONFIGURATION;
     }
+    // A library that was loaded may keep a timer.
+    if (argument === 'check') process.exit(await checkThisBuild());
     return await run(role);
   } catch (error) {
     // Nothing else may hold the process up: a role that failed to start has sockets, timers and channels open.

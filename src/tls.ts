@@ -22,8 +22,8 @@ export interface Tls {
 const EXPIRY_WARNING_MS = 14 * 86_400_000;
 const READABLE_BY_OTHERS = 0o004;
 const WRITABLE_BY_OTHERS = 0o022;
-/** What the server library signs with. A certificate of another kind would be taken, and no client could connect. */
-const KEY_TYPES = ['ec', 'rsa'];
+/** What both server libraries take; a curve as Node calls it, else the type of the key. */
+const KEY_KINDS = ['prime256v1', 'secp384r1', 'secp521r1', 'rsa', 'ed25519'];
 
 type TlsConfig = Pick<Config, 'tlsCertFile' | 'tlsKeyFile'>;
 
@@ -48,11 +48,9 @@ export function readTls({ tlsCertFile, tlsKeyFile }: TlsConfig, nowMs: number): 
         : `${keyName} does not fit ${certName}; both must be of one pair.`,
     ]);
   }
-  if (!KEY_TYPES.includes(key.asymmetricKeyType ?? '')) {
-    throw new ConfigError([
-      `${keyName} is of type ${key.asymmetricKeyType}; it must be RSA or elliptic curve (ECDSA).`,
-    ]);
-  }
+  const kind = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? '';
+  if (!KEY_KINDS.includes(kind))
+    throw new ConfigError([`${keyName} is a key of ${kind}; it must be one of ${KEY_KINDS.join(', ')}.`]);
   try {
     createSecureContext({ cert: certPem, key: keyPem });
   } catch (error) {

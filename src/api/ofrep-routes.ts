@@ -60,6 +60,6 @@ export const ofrepRoutes = [
       { name: 'since', description: "The state that is known; as an event's id. Last-Event-ID wins over it." },
     ],
     reply: { status: 200, description: 'Server-sent events, until one side ends it.', mediaType: 'text/event-stream' },
-    problems: ['UNAUTHORIZED', 'RATE_LIMITED', 'ENVIRONMENT_FORBIDDEN', 'NOT_READY', 'TOO_MANY_STREAMS'],
+    problems: ['UNAUTHORIZED', 'RATE_LIMITED', 'ENVIRONMENT_FORBIDDEN', 'NOT_READY', 'TOO_MANY_STREAMS', 'OVERLOADED'],
   },
 ] as const satisfies readonly RouteSpec[];

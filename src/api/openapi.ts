@@ -183,6 +183,7 @@ function problemsByStatus(route: Route): Map<number, ErrorCode[]> {
   if (route.scope !== undefined)
     for (const code of ['UNAUTHORIZED', 'RATE_LIMITED', 'SCOPE_REQUIRED', 'INVALID_REQUEST', 'NOT_READY'] as const)
       codes.add(code);
+  if (route.scope !== undefined && !route.write) codes.add('OVERLOADED');
   if (route.environment !== 'none') codes.add('ENVIRONMENT_FORBIDDEN').add('ENVIRONMENT_REQUIRED');
   if (route.body !== undefined || route.upload !== undefined) codes.add('BODY_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE');
   if (route.write) {

@@ -158,7 +158,15 @@ const table = [
     environment: 'none',
     query: [],
     reply: { status: 101, description: 'A WebSocket; docs/protocol.md has its messages.' },
-    problems: ['UNAUTHORIZED', 'RATE_LIMITED', 'ORIGIN_FORBIDDEN', 'UPGRADE_REQUIRED', 'NOT_READY', 'TOO_MANY_SOCKETS'],
+    problems: [
+      'UNAUTHORIZED',
+      'RATE_LIMITED',
+      'ORIGIN_FORBIDDEN',
+      'UPGRADE_REQUIRED',
+      'NOT_READY',
+      'TOO_MANY_SOCKETS',
+      'OVERLOADED',
+    ],
   },
   ...ofrepRoutes,
   {

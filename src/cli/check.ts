@@ -2,6 +2,7 @@
 // service over; an operator may ask before a start. It opens no port and no store, and writes nothing.
 import { buildInfo } from '../build-info.ts';
 import { loadConfig } from '../config.ts';
+import { readTls, type Tls } from '../tls.ts';
 
 export interface Parts {
   /** What would serve, a few words each. Rejects with what cannot be loaded. */
@@ -11,10 +12,16 @@ export interface Parts {
 
 /** One line about what was found good. Throws ConfigError, or an error whose message names what cannot be loaded. */
 export async function check(env: NodeJS.ProcessEnv, parts: Parts): Promise<string> {
-  loadConfig(env);
+  const tls = readTls(loadConfig(env), Date.now());
   const [serving] = await Promise.all([named('worker', parts.worker), named('primary', parts.primary)]);
   const { version, build } = buildInfo();
-  return `burgee ${version} (build ${build}): the configuration and all parts are good; ${serving.join('; ')}.`;
+  return `burgee ${version} (build ${build}): the configuration and all parts are good; ${[...serving, ...tlsWords(tls)].join('; ')}.`;
+}
+
+function tlsWords(tls: Tls | undefined): readonly string[] {
+  if (tls === undefined) return ['plain HTTP'];
+  const until = new Date(tls.notAfterMs).toISOString();
+  return [`HTTPS, certificate ${tls.serialNumber} until ${until}`, ...tls.warnings];
 }
 
 async function named<T>(process: string, load: () => Promise<T>): Promise<T> {
@@ -32,7 +39,5 @@ export class CheckFailed extends Error {
 
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // Of a file that cannot be parsed only the stack names the place, in its first line.
-  const place = error instanceof SyntaxError ? `${error.stack?.split('\n')[0]}: ` : '';
-  return place + error.message.split('\n')[0];
+  return `${error.name === 'Error' ? '' : `${error.name}: `}${error.message.split('\n')[0]}`;
 }

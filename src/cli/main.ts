@@ -128,7 +128,7 @@ function askService(runDir: RunDir, request: CommandRequest): Promise<CommandOut
     }
     const reader = createFrameReader(limits.ipcFrameBytesMax, (type, bytes) => {
       const message = decodeToWorker(type, bytes);
-      if (message.type === 'outcome') settle(message.outcome);
+      if (message?.type === 'outcome') settle(message.outcome);
     });
     socket.on('connect', () => {
       connected = true;

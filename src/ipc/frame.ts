@@ -42,16 +42,20 @@ export function encodeToWorker(message: ToWorker): Uint8Array {
   return frame(type, message.type === 'snapshot' || message.type === 'delta' ? message.bytes : jsonBytes(message));
 }
 
-/** Throws on a type this build does not know or on bytes that are not its JSON: the connection is then useless. */
-export function decodeToPrimary(type: number, bytes: Buffer): ToPrimary {
+/**
+ * undefined for a type that this build does not know: a newer one sent it, and says nothing in it that this one needs.
+ * Throws on bytes that are not the type's JSON: the connection is then useless.
+ */
+export function decodeToPrimary(type: number, bytes: Buffer): ToPrimary | undefined {
   const name = TO_PRIMARY[type];
-  if (name === undefined) throw new Error(`unknown message type ${type} to the primary`);
+  if (name === undefined) return undefined;
   return { ...JSON.parse(bytes.toString()), type: name } as ToPrimary;
 }
 
-export function decodeToWorker(type: number, bytes: Buffer): ToWorker {
+/** As decodeToPrimary. */
+export function decodeToWorker(type: number, bytes: Buffer): ToWorker | undefined {
   const name = TO_WORKER[type];
-  if (name === undefined) throw new Error(`unknown message type ${type} to a worker`);
+  if (name === undefined) return undefined;
   if (name === 'snapshot' || name === 'delta') return { type: name, bytes };
   return { ...JSON.parse(bytes.toString()), type: name } as ToWorker;
 }

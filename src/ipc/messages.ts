@@ -179,6 +179,8 @@ export type ToPrimary =
       readonly protocol?: number;
       /** BURGEE_GENERATION of its environment: one of another generation, or build, is to be replaced. Absent: "". */
       readonly generation?: string;
+      /** The latest term that it has heard of. Absent: none. */
+      readonly term?: number;
     }
   | { readonly type: 'ack'; readonly epoch: string; readonly revision: number }
   | { readonly type: 'resend'; readonly revision: number; readonly reason: string }

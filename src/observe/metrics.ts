@@ -14,6 +14,12 @@ export interface NodeGauges {
   readonly staleSeconds: number;
   /** Workers that serve. */
   readonly workers: number;
+  /** Of these, workers that are to be replaced. */
+  readonly workersOld: number;
+  /** Workers told to drain because others serve in their place, since the primary's start. */
+  readonly workerReplacements: number;
+  /** The primary's term; 0: there is none. */
+  readonly primaryTerm: number;
   /** Workers started in place of one that ended, since the primary's start. */
   readonly workerRestarts: number;
   /** Flags whose newest version does not compile. */
@@ -37,12 +43,24 @@ const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string
   revision: ['burgee_snapshot_revision', 'Revision of the snapshot this node serves.'],
   staleSeconds: ['burgee_snapshot_stale_seconds', 'Seconds since the snapshot was last confirmed with the store.'],
   workers: ['burgee_workers', 'Worker processes that serve.'],
+  workersOld: [
+    'burgee_workers_old',
+    'Worker processes that serve and are of another build or generation than the primary.',
+  ],
+  workerReplacements: ['burgee_worker_replacements_total', 'Workers drained because others serve in their place.'],
+  primaryTerm: ['burgee_primary_term', 'Grows with each primary of this DATA_DIR; 0 while there is none.'],
   workerRestarts: ['burgee_worker_restarts_total', 'Workers started in place of one that ended.'],
   quarantinedFlags: ['burgee_quarantined_flags', 'Flags whose newest version does not compile; an older one serves.'],
 };
 const HELP: Readonly<Record<string, string>> = {
   [DROPPED]: 'Log lines that a slow or missing reader of standard output has cost.',
+  burgee_connections_refused_address_total:
+    'Connections closed as they opened because their address has CONNECTIONS_PER_ADDRESS open.',
+  burgee_connections_refused_full_total:
+    'Connections closed as they opened because their worker has as many as it may.',
   burgee_rate_limited_total: 'Requests refused because their key had used up its minute.',
+  burgee_shed_total: 'Requests and messages refused with OVERLOADED.',
+  burgee_slow_readers_cut_total: 'Connections cut because their client did not take a reply, or too slowly.',
   burgee_socket_messages_total: 'Messages and frames of clients of WebSockets.',
   burgee_socket_closes_1001_total: 'WebSockets closed because their worker stopped.',
   burgee_socket_closes_1008_total: 'WebSockets closed after messages that could not be read.',
@@ -53,14 +71,20 @@ const HELP: Readonly<Record<string, string>> = {
   burgee_socket_closes_4401_total: 'WebSockets closed because their key was none, or was none any more.',
   burgee_unknown_flag_evaluations_total:
     'Evaluations of flags that do not exist; GET /api/v1/reports/unknown names them.',
+  burgee_worker_connections: 'Connections open on a worker, WebSockets included.',
   burgee_worker_cpu_seconds_total: 'CPU time of workers.',
   burgee_worker_event_loop_delay_seconds:
     'Longest delay of the event loop of a worker since its last report, 250 ms before.',
   burgee_worker_kernel_wasm:
     '1 where batches are evaluated by the kernel in WebAssembly, 0 where by the slower one in JavaScript.',
+  burgee_worker_loop_lag_seconds: 'By which the last three turns of a worker came late; past 0.1 it refuses requests.',
   burgee_worker_resident_memory_bytes: 'Resident memory of a worker.',
+  burgee_worker_shed_pressure:
+    'What a worker refuses: up to 1 that share of what is costly, from there that share, less 1, of everything.',
+  burgee_worker_stale_primaries_total: 'Links that workers dropped because they had heard of a later primary.',
   burgee_worker_snapshot_revision: 'Revision of the snapshot a worker serves.',
   burgee_worker_snapshot_stale_seconds: 'Seconds since a worker heard its snapshot confirmed.',
+  burgee_worker_unread_reply_bytes: 'Of HTTP replies that the clients of a worker have not taken.',
   burgee_worker_tls_expiry_timestamp_seconds:
     'When the certificate that a worker serves with expires, seconds since 1970.',
   burgee_worker_sockets: 'WebSockets open on a worker.',

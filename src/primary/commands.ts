@@ -18,6 +18,8 @@ export function createCommands(deps: {
   readonly store: Pick<Store, 'run'>;
   readonly sync: Pick<SyncLoop, 'reach' | 'wentBack'>;
   readonly publisher: Pick<Publisher, 'served'>;
+  /** To be called before a transaction: ends this process when another primary has taken its place. */
+  readonly fence: () => void;
   /** Resolves when every worker from before this primary has joined or is dead; nothing is written earlier. */
   readonly settled: Promise<void>;
   readonly error: (fields: object, message: string) => void;
@@ -34,6 +36,7 @@ export function createCommands(deps: {
       await deps.settled;
       if (closed !== undefined) return refused('STORAGE_UNAVAILABLE', closed);
       if (deps.sync.wentBack !== undefined) return refused('STORE_WENT_BACK', deps.sync.wentBack);
+      deps.fence();
       const outcome = await deps.store.run(request);
       if (!outcome.ok) return outcome;
       await deps.sync.reach(outcome.revision);

@@ -1,16 +1,24 @@
 // Hands what workers say to whoever is concerned. All that is known of a worker hangs on its pid: its link comes and
 // goes, and only its death ends it.
-import type { ToPrimary, ToWorker } from '../ipc/messages.ts';
+import { buildInfo } from '../build-info.ts';
+import type { ToPrimary } from '../ipc/messages.ts';
 import type { NodeMetrics } from '../observe/metrics.ts';
+import { systemClock } from '../run/clock.ts';
+import type { Term } from '../run/term.ts';
 import type { BlobFiles } from './blob-files.ts';
 import type { Commands } from './commands.ts';
 import type { Publisher } from './publisher.ts';
 import type { RateLeases } from './rate-leases.ts';
-import type { Supervisor } from './supervision.ts';
+import { createResends } from './resends.ts';
+import type { Drain, Supervisor } from './supervision.ts';
 import type { SyncLoop } from './sync.ts';
 import type { NodeUnknownFlags } from './unknown-flags.ts';
 import type { Vitals } from './vitals.ts';
 import type { WorkerLink } from './worker-links.ts';
+
+/** How long a worker that drains waits for connections on which nothing comes: while others serve, and while none does. */
+const IDLE_MS_REPLACED = 5000;
+const IDLE_MS_STOPPED = 1000;
 
 /** A pid alone is used again by the system sooner or later. */
 export interface WorkerProcess {
@@ -27,7 +35,7 @@ export interface Dispatch {
   onMessage(link: WorkerLink, message: Exclude<ToPrimary, { type: 'hello' }>): void;
   onClose(link: WorkerLink): void;
   /** Dropped when the worker has no link now. */
-  send(pid: number, message: ToWorker): void;
+  drain(pid: number, drain: Drain): void;
   dead(pid: number): void;
   /** Workers that ended since this primary started. */
   deaths(): number;
@@ -43,6 +51,9 @@ export function createDispatch(deps: {
   readonly metrics: Pick<NodeMetrics, 'receive' | 'retire'>;
   readonly unknownFlags: NodeUnknownFlags;
   readonly vitals: Pick<Vitals, 'metricsText'>;
+  readonly term: Term;
+  /** DRAIN_DELAY_MS. */
+  readonly drainDelayMs: number;
   readonly onListening: () => void;
   /** Workers that lived before this primary: one that dies without joining has a name all the same. */
   readonly orphans: readonly WorkerProcess[];
@@ -50,9 +61,14 @@ export function createDispatch(deps: {
   const { supervisor, publisher, leases, metrics } = deps;
   const links = new Map<number, WorkerLink>();
   const workerIds = new Map(deps.orphans.map((orphan) => [orphan.pid, workerIdOf(orphan)]));
-  /** Workers that refused what they were sent last. */
-  const refusing = new Set<number>();
+  const resends = createResends({ resend: publisher.resend, recheck: deps.blobs.recheck, clock: systemClock });
   let deaths = 0;
+
+  /** The first message: whatever else is sent is believed only by a worker that has heard of no later primary. */
+  function welcome({ hello, send }: WorkerLink): void {
+    if (hello.term !== undefined) deps.term.heard(hello.term);
+    if ((hello.protocol ?? 1) >= 2) send({ type: 'welcome', term: deps.term.number, build: buildInfo().build });
+  }
 
   return {
     onHello(link) {
@@ -60,6 +76,7 @@ export function createDispatch(deps: {
       if (hello.role === 'cli') return;
       links.set(hello.pid, link);
       workerIds.set(hello.pid, workerIdOf(hello));
+      welcome(link);
       if (!supervisor.joined(hello)) {
         links.delete(hello.pid);
         link.close();
@@ -75,14 +92,10 @@ export function createDispatch(deps: {
       const workerId = workerIdOf(link.hello);
       switch (message.type) {
         case 'ack':
-          refusing.delete(pid);
+          resends.acked(pid);
           return publisher.acked(pid, message.epoch, message.revision);
         case 'resend':
-          // What it refuses a second time it may refuse for a file of ids that is damaged.
-          if (!refusing.has(pid)) publisher.resend(pid);
-          else void deps.blobs.recheck().then(() => publisher.resend(pid));
-          refusing.add(pid);
-          return;
+          return resends.refused(pid);
         case 'listening':
           supervisor.ready(pid);
           return deps.onListening();
@@ -129,12 +142,17 @@ export function createDispatch(deps: {
       supervisor.left(pid);
     },
 
-    send: (pid, message) => links.get(pid)?.send(message),
+    drain(pid, { deadlineMs, isReplaced }) {
+      // Where others serve on, nobody in front of the service has to learn that one is going.
+      const delayMs = isReplaced ? 0 : deps.drainDelayMs;
+      const idleMs = isReplaced ? IDLE_MS_REPLACED : IDLE_MS_STOPPED;
+      links.get(pid)?.send({ type: 'drain', deadlineMs, delayMs, idleMs });
+    },
 
     dead(pid) {
       deaths++;
       links.delete(pid);
-      refusing.delete(pid);
+      resends.dead(pid);
       publisher.dead(pid);
       // A worker that died before its hello was granted nothing and has counted nothing.
       const workerId = workerIds.get(pid);

@@ -3,53 +3,45 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildInfo } from '../build-info.ts';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
-import type { ToWorker } from '../ipc/messages.ts';
-import { hashUser } from '../kernel/murmur3.ts';
 import { createLauncherChannel } from '../launcher/channel.ts';
 import { limits } from '../limits.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { createNodeMetrics } from '../observe/metrics.ts';
-import { createAwakeTime, delay, systemClock } from '../run/clock.ts';
+import { type AwakeTime, createAwakeTime, systemClock } from '../run/clock.ts';
 import { lockDataDir } from '../run/data-dir-lock.ts';
 import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdPrimaryPort } from '../run/port-owner.ts';
 import { isAlive, type ProcessIdentity } from '../run/process-identity.ts';
 import { openRunDir, type RunDir } from '../run/run-dir.ts';
-import { createReadBlob } from '../snapshot/blob-file.ts';
+import { type Term, takeTerm } from '../run/term.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
 import { ensureFirstKey } from '../storage/bootstrap.ts';
 import { migrate } from '../storage/migrate.ts';
 import { openPglite } from '../storage/pglite.ts';
-import type { SegmentBlobs } from '../storage/segment-blobs.ts';
 import type { Sql } from '../storage/sql.ts';
 import { createStore } from '../storage/sql-store.ts';
-import type { Store } from '../storage/store.ts';
 import { readTls } from '../tls.ts';
-import { type BlobFiles, createBlobFiles } from './blob-files.ts';
-import { createCommands } from './commands.ts';
+import { type Commands, createCommands } from './commands.ts';
 import { createDispatch, workerIdOf } from './dispatch.ts';
 import { createEnding } from './ending.ts';
 import { createWorkerFork } from './fork-worker.ts';
 import { greet, localUrl } from './greeting.ts';
-import { createPacking } from './jobs/packing.ts';
 import { openLeaseLedger } from './lease-ledger.ts';
-import { createPublisher } from './publisher.ts';
+import type { MetricsServer } from './metrics-server.ts';
+import { createNodeFiles, type NodeFiles } from './node-files.ts';
+import { createPublisher, type Publisher } from './publisher.ts';
 import { createRateLeases } from './rate-leases.ts';
-import { createSegmentBlobs } from './segment-blobs.ts';
-import type { Drain } from './supervision.ts';
+import type { Supervisor, SupervisorDeps } from './supervision.ts';
 import { createSupervisor } from './supervisor.ts';
-import { createSyncLoop } from './sync.ts';
+import { createSyncLoop, type SyncLoop } from './sync.ts';
 import { createNodeUnknownFlags } from './unknown-flags.ts';
 import { createVitals } from './vitals.ts';
-import { createWorkerLinks } from './worker-links.ts';
+import { createWorkerLinks, type WorkerLinks } from './worker-links.ts';
 
 const LATENESS_CHECK_MS = 100;
 /** Files that nobody needs go within this after their time. */
 const SWEEP_MS = 30_000;
 const TIER = 'store';
-/** How long a worker that drains waits for connections on which nothing comes: while others serve, and while none does. */
-const IDLE_MS_REPLACED = 5000;
-const IDLE_MS_STOPPED = 1000;
 const BEING_REPLACED = 'The primary process is being replaced; nothing was written. Try again shortly.';
 /** The server library reads it before anything of ours runs. */
 const WORKER_ENV = { UWS_HTTP_MAX_HEADERS_SIZE: String(limits.headerBytesMax) };
@@ -81,11 +73,15 @@ export async function runPrimary(generation: string): Promise<void> {
     onLost: () => end('another process took DATA_DIR', undefined),
     onWait: say,
   });
+  const fence = (): void => {
+    if (!lock.stillHeld()) end('another process took DATA_DIR', undefined);
+  };
+  const own: Own = { generation, term: takeTerm(runDir, { wallClock: Date.now, fence }), fence };
   const port = await holdPrimaryPort(config.port, runDir.dataDir);
   runDir.writePid('primary');
   const { sql, greetingKey } = await openStore(config, runDir.dataDir, end);
   let ready = false;
-  const node = await startNode(config, generation, logger, sql, runDir, { onServing: announce, onUnusable });
+  const node = await startNode(config, own, logger, sql, runDir, { onServing: announce, onUnusable });
 
   function announce(): void {
     if (ready || ending.asked()) return;
@@ -148,6 +144,14 @@ async function openStore(
   return { sql, greetingKey: { shownKey, keyFile: existsSync(keyFile) ? keyFile : undefined } };
 }
 
+/** What tells this primary from others of its DATA_DIR. */
+interface Own {
+  readonly generation: string;
+  readonly term: Term;
+  /** Ends the process when another one has taken DATA_DIR. */
+  readonly fence: () => void;
+}
+
 interface Node {
   /** Refuses further writes; resolves when those that had begun are answered. */
   quiesce(): Promise<void>;
@@ -166,7 +170,7 @@ interface NodeEvents {
 /** Everything between the store and the workers. */
 async function startNode(
   config: Config,
-  generation: string,
+  { generation, term, fence }: Own,
   logger: Logger,
   sql: Sql,
   runDir: RunDir,
@@ -176,7 +180,7 @@ async function startNode(
   const error = (fields: object, message: string): void => logger.error(fields, message);
   const now = (): number => performance.now();
   const quarantined = new Set<string>();
-  const files = createFiles(runDir, (hash) => store.readBlob(hash), warn);
+  const files = createNodeFiles(runDir, (hash) => store.readBlob(hash), warn);
   const store = createStore(sql, {
     blobs: files.segmentBlobs,
     onQuarantine(item) {
@@ -188,31 +192,26 @@ async function startNode(
   const hash = await createHashBytes();
   // A primary that was stopped or starved has not read the acks that wait in its sockets: that is nobody's lateness.
   const awake = createAwakeTime(systemClock, LATENESS_CHECK_MS);
-  const publisher = createPublisher({ hash, now: () => awake.ms, kill: (pid, why) => supervisor.kill(pid, why) });
+  const kill = (pid: number, why: string): void => supervisor.kill(pid, why);
+  const isStarved = (pid: number): boolean => supervisor.isStarved(pid);
+  const publisher = createPublisher({ hash, now: () => awake.ms, fence, kill, isStarved });
   const onConfirmed = (revision: number): void => publisher.toAll({ type: 'confirmed', revision, tier: TIER });
   const sync = createSyncLoop({ store, publisher, blobs: files.blobs, now, random: Math.random, onConfirmed, warn });
-  const supervisor = createSupervisor({
-    slots: config.workers,
-    runDir,
-    log: logger,
-    clock: systemClock,
-    fork: createWorkerFork({ main: process.argv[1] as string, env: WORKER_ENV }),
-    build: buildInfo().build,
-    generation,
+  const supervisor = createNodeSupervisor(config, generation, logger, runDir, {
     isBehind: publisher.isBehind,
-    sendDrain: (pid, drain) => dispatch.send(pid, drainMessage(drain, config.drainDelayMs)),
+    sendDrain: (pid, drain) => dispatch.drain(pid, drain),
     onDead: (pid) => dispatch.dead(pid),
     // A primary that found workers serving on this port leaves the others to their backoff: the service is not to end.
     onUnusable: () => {
       if (orphans.length === 0) events.onUnusable();
     },
-    drainMs: config.shutdownTimeoutMs,
   });
-  const commands = createCommands({ store, sync, publisher, settled: supervisor.settled(), error });
+  const commands = createCommands({ store, sync, publisher, fence, settled: supervisor.settled(), error });
   const metrics = createNodeMetrics();
   const deaths = (): number => dispatch.deaths();
   const quarantinedFlags = (): number => quarantined.size;
-  const vitals = createVitals({ config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, tier: TIER });
+  const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, tier: TIER };
+  const vitals = createVitals(told);
   const orphans = orphansOf(runDir);
   const leases = createRateLeases({
     now: Date.now,
@@ -220,9 +219,6 @@ async function startNode(
     ledger: openLeaseLedger(runDir.path, warn),
     orphans: orphans.map(workerIdOf),
   });
-  const onListening = (): void => {
-    if (supervisor.serving() >= config.workers) events.onServing();
-  };
   const dispatch = createDispatch({
     supervisor,
     publisher,
@@ -233,12 +229,36 @@ async function startNode(
     metrics,
     unknownFlags: createNodeUnknownFlags(Date.now),
     vitals,
+    term,
     orphans,
-    onListening,
+    drainDelayMs: config.drainDelayMs,
+    onListening: () => {
+      if (supervisor.serving() >= config.workers) events.onServing();
+    },
   });
   const workerLinks = createWorkerLinks({ ...dispatch, socketPath: runDir.socketPath(), warn });
   const metricsServer = await vitals.startServer(warn);
+  return openNode(
+    { store, files, sync, commands, publisher, supervisor, workerLinks, metricsServer, awake },
+    config.shutdownTimeoutMs,
+  );
+}
 
+interface Parts {
+  readonly store: { close(): Promise<void> };
+  readonly files: NodeFiles;
+  readonly sync: SyncLoop;
+  readonly commands: Commands;
+  readonly publisher: Publisher;
+  readonly supervisor: Supervisor;
+  readonly workerLinks: WorkerLinks;
+  readonly metricsServer: MetricsServer | undefined;
+  readonly awake: AwakeTime;
+}
+
+/** Opens the parts in order, and knows the order in which they close. */
+async function openNode(parts: Parts, shutdownTimeoutMs: number): Promise<Node> {
+  const { store, files, sync, commands, publisher, supervisor, workerLinks, metricsServer, awake } = parts;
   await sync.start();
   files.sweep();
   const stopSweep = systemClock.every(SWEEP_MS, files.sweep);
@@ -248,35 +268,50 @@ async function startNode(
     awake.tick();
     publisher.endLate();
   });
-  async function closeParts(): Promise<void> {
+
+  async function leave(): Promise<void> {
     sync.close();
     await commands.close();
     stopLatenessCheck();
     stopSweep();
     publisher.close();
     await metricsServer?.close();
-    // First: that the sockets close is then no worker's fault.
+    // First: that their sockets close now is no fault of the workers.
     supervisor.close();
     await workerLinks.close();
     await store.close();
     await files.close();
   }
+
   return {
     quiesce: () => commands.close(BEING_REPLACED),
-    leave: closeParts,
+    leave,
     async close() {
-      await supervisor.drain(config.shutdownTimeoutMs);
+      await supervisor.drain(shutdownTimeoutMs);
       // With every worker gone nobody waits to be served a revision; only a transaction that has begun is waited for.
-      await closeParts();
+      await leave();
     },
   };
 }
 
-function drainMessage({ deadlineMs, isReplaced }: Drain, drainDelayMs: number): Extract<ToWorker, { type: 'drain' }> {
-  // Where others serve on, nobody in front of the service has to learn that one is going.
-  return isReplaced
-    ? { type: 'drain', deadlineMs, delayMs: 0, idleMs: IDLE_MS_REPLACED }
-    : { type: 'drain', deadlineMs, delayMs: drainDelayMs, idleMs: IDLE_MS_STOPPED };
+function createNodeSupervisor(
+  config: Config,
+  generation: string,
+  logger: Logger,
+  runDir: RunDir,
+  on: Pick<SupervisorDeps, 'isBehind' | 'sendDrain' | 'onDead' | 'onUnusable'>,
+): Supervisor {
+  return createSupervisor({
+    ...on,
+    slots: config.workers,
+    runDir,
+    log: logger,
+    clock: systemClock,
+    fork: createWorkerFork({ main: process.argv[1] as string, env: WORKER_ENV }),
+    build: buildInfo().build,
+    generation,
+    drainMs: config.shutdownTimeoutMs,
+  });
 }
 
 /** Workers of an earlier primary that live. */
@@ -285,40 +320,6 @@ function orphansOf(runDir: RunDir): readonly ProcessIdentity[] {
     .workers()
     .map(({ identity }) => identity)
     .filter(isAlive);
-}
-
-interface Files {
-  readonly blobs: BlobFiles;
-  readonly segmentBlobs: SegmentBlobs;
-  sweep(): void;
-  close(): Promise<void>;
-}
-
-/** Packed ids: their files, and the thread that makes them. */
-function createFiles(
-  runDir: RunDir,
-  readFromStore: Store['readBlob'],
-  warn: (fields: object, message: string) => void,
-): Files {
-  const folders = { folder: runDir.blobs, uploads: runDir.uploads };
-  const readFile = createReadBlob(runDir.blobs, hashUser);
-  const packing = createPacking();
-  const blobs = createBlobFiles({
-    ...folders,
-    readFromStore,
-    readFile,
-    now: () => performance.now(),
-    wallClock: Date.now,
-    rest: (ms) => delay(systemClock, ms),
-    warn,
-  });
-  const idsMax = limits.segmentIdsMax;
-  return {
-    blobs,
-    segmentBlobs: createSegmentBlobs({ ...folders, files: blobs, readFile, packing, idsMax }),
-    sweep: blobs.sweep,
-    close: packing.close,
-  };
 }
 
 function endsWith(logger: Logger): (why: string, error: unknown) => void {

@@ -18,6 +18,8 @@ export interface Member {
   joinByMs: number;
   /** Awake time of the last sign of life over its socket. */
   heardMs: number;
+  /** Silence since then, less what it waited for a CPU; as of the last look. */
+  countedSilentMs: number;
   /** Awake time by which it must be ready, if it is to replace another. */
   readyByMs: number;
   ready: boolean;

@@ -62,6 +62,10 @@ export interface Publisher {
 export function createPublisher(deps: {
   readonly hash: HashBytes;
   readonly now: () => number;
+  /** To be called before anything is published: ends this process when another primary has taken its place. */
+  readonly fence: () => void;
+  /** True for one that counts as silent no sooner than its supervisor says: it waits for a CPU. */
+  readonly isStarved?: (pid: number) => boolean;
   /** Ends a worker that holds up a write. */
   readonly kill: (pid: number, why: string) => void;
 }): Publisher {
@@ -102,7 +106,8 @@ export function createPublisher(deps: {
     for (const waiter of waiters) {
       const late = [...readers.values()].find((reader) => {
         if (reader.ackedRevision >= waiter.revision) return false;
-        const allowed = now - reader.lastBeatMs < SILENT_AFTER_MS ? ACK_MS_BEATING : ACK_MS_SILENT;
+        const beats = now - reader.lastBeatMs < SILENT_AFTER_MS || deps.isStarved?.(reader.pid) === true;
+        const allowed = beats ? ACK_MS_BEATING : ACK_MS_SILENT;
         return now - Math.max(waiter.sinceMs, reader.behindSinceMs) > allowed;
       });
       if (late === undefined) continue;
@@ -118,6 +123,7 @@ export function createPublisher(deps: {
       return state?.head;
     },
     reset(content) {
+      deps.fence();
       const next = createSnapshotState(content);
       fallBehind(state?.head.revision ?? 0);
       // Revisions of another store say nothing about this one.
@@ -128,6 +134,7 @@ export function createPublisher(deps: {
     },
     advance(delta) {
       if (state === undefined) return 'no snapshot yet';
+      deps.fence();
       const { revision } = state.head;
       const refused = state.apply(delta);
       if (refused !== undefined) return refused;

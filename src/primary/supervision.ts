@@ -1,5 +1,6 @@
 // What the supervisor asks for and what it offers.
 import type { Clock } from '../run/clock.ts';
+import type { ReadCpu } from '../run/cpu-wait.ts';
 import type { RunDir } from '../run/run-dir.ts';
 import type { ForkedWorker } from './fork-worker.ts';
 import type { SupervisorTiming } from './supervisor-timing.ts';
@@ -31,6 +32,8 @@ export interface SupervisorDeps {
   /** What a worker that is replaced, or too many, gets to drain. */
   readonly drainMs: number;
   readonly timing?: Partial<SupervisorTiming>;
+  /** Left out: what the system says. */
+  readonly readCpu?: ReadCpu;
 }
 
 export interface Drain {
@@ -80,6 +83,8 @@ export interface Supervisor {
   /** Workers that are linked, ready, not draining and not killed. */
   serving(): number;
   standing(): Standing;
+  /** It is silent for longer than one may be, but because it waits for a CPU. */
+  isStarved(pid: number): boolean;
   /** Pids that may still answer clients, linked or not: a write waits for each of them. */
   living(): readonly number[];
   /** Resolves when each worker from before this primary has joined or is dead: at most about 2 s. Write nothing earlier. */

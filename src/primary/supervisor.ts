@@ -2,10 +2,12 @@
 // drains what is old or too many once enough others serve. It knows workers by what the operating system says of them and by what their local sockets
 // say; an adopted worker is no child of this process, so nothing here relies on being told of a death.
 import { type AwakeTime, createAwakeTime } from '../run/clock.ts';
+import { readCpu } from '../run/cpu-wait.ts';
 import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { identify, isAlive, type ProcessIdentity, signalProcess } from '../run/process-identity.ts';
 import { type Member, mayServe, serves } from './member.ts';
 import { inTheWay, isStandIn, nextToGo, roomFor } from './replacement.ts';
+import { createSilence, type Silence } from './silence.ts';
 import type { JoiningWorker, Standing, Supervisor, SupervisorDeps } from './supervision.ts';
 import { SUPERVISOR_TIMING, type SupervisorTiming } from './supervisor-timing.ts';
 import { createSlots, type Slots } from './worker-slots.ts';
@@ -24,6 +26,7 @@ class WorkerSupervisor implements Supervisor {
   readonly #emptyWaiters: (() => void)[] = [];
   /** The slot whose worker was killed and whose next one is not ready yet. */
   #replacing: { readonly slot: number; readonly untilMs: number } | undefined;
+  readonly #silence: Silence;
   #started = false;
   #replaced = 0;
   #drainByMs: number | undefined;
@@ -34,6 +37,7 @@ class WorkerSupervisor implements Supervisor {
     this.#deps = deps;
     this.#timing = { ...SUPERVISOR_TIMING, ...deps.timing };
     this.#awake = createAwakeTime(deps.clock, this.#timing.tickMs);
+    this.#silence = createSilence(deps.readCpu ?? readCpu);
     this.#slots = createSlots(deps.slots, deps.clock, this.#timing);
   }
 
@@ -65,6 +69,8 @@ class WorkerSupervisor implements Supervisor {
     member.everLinked = true;
     member.expected = false;
     member.heardMs = this.#awake.ms;
+    member.countedSilentMs = 0;
+    this.#silence.heard(pid);
     member.readyByMs = this.#awake.ms + this.#timing.readyMs;
     this.#place(member);
     if (member.drainByMs !== undefined) this.#tellToDrain(member, member.drainByMs);
@@ -95,7 +101,9 @@ class WorkerSupervisor implements Supervisor {
 
   beat(pid: number): void {
     const member = this.#members.get(pid);
-    if (member !== undefined) member.heardMs = this.#awake.ms;
+    if (member === undefined) return;
+    member.heardMs = this.#awake.ms;
+    this.#silence.heard(pid);
   }
 
   ready(pid: number): void {
@@ -138,6 +146,12 @@ class WorkerSupervisor implements Supervisor {
     return { serving: serving.length, old: serving.filter(({ old }) => old).length, replaced: this.#replaced };
   }
 
+  isStarved(pid: number): boolean {
+    const member = this.#members.get(pid);
+    if (member === undefined || !member.linked) return false;
+    return this.#awake.ms - member.heardMs > this.#timing.silentMs && member.countedSilentMs <= this.#timing.silentMs;
+  }
+
   living(): readonly number[] {
     return [...this.#members.values()].filter(mayServe).map(({ identity }) => identity.pid);
   }
@@ -175,6 +189,7 @@ class WorkerSupervisor implements Supervisor {
     const now = this.#awake.ms;
     for (const member of [...this.#members.values()]) {
       if (this.#buryIfDead(member) || member.killed) continue;
+      member.countedSilentMs = member.linked ? this.#silence.counted(member.identity.pid, now - member.heardMs) : 0;
       if (member.drainByMs !== undefined && now > member.drainByMs + this.#timing.drainMarginMs) {
         this.#sigkill(member, 'it did not end by its deadline');
       } else if (!member.linked && now > member.joinByMs) {
@@ -216,9 +231,9 @@ class WorkerSupervisor implements Supervisor {
     for (const member of this.#members.values()) {
       if (member.killed) continue;
       if (this.#replacing !== undefined) return;
-      const silentMs = member.linked ? this.#awake.ms - member.heardMs : 0;
       // One that hangs answers nobody: it goes even when it is the last.
-      if (silentMs > this.#timing.silentMs) this.#sigkill(member, `it was silent for ${Math.round(silentMs)} ms`);
+      if (member.countedSilentMs > this.#timing.silentMs)
+        this.#sigkill(member, `it was silent for ${Math.round(this.#awake.ms - member.heardMs)} ms`);
       else if (member.condemned !== undefined && !(serves(member) && this.serving() === 1))
         this.#sigkill(member, member.condemned);
     }
@@ -248,6 +263,7 @@ class WorkerSupervisor implements Supervisor {
     const { pid } = member.identity;
     if (this.#members.get(pid) !== member) return;
     this.#members.delete(pid);
+    this.#silence.dead(pid);
     const { clock, log, runDir } = this.#deps;
     const uptimeMs = clock.nowMs() - member.bornMs;
     const fields = { worker_pid: pid, slot: member.slot, code, signal, uptime_ms: Math.round(uptimeMs) };
@@ -316,6 +332,7 @@ class WorkerSupervisor implements Supervisor {
       everLinked: false,
       joinByMs: this.#awake.ms + joinWithinMs,
       heardMs: this.#awake.ms,
+      countedSilentMs: 0,
       readyByMs: Number.POSITIVE_INFINITY,
       ready: false,
       expected: false,

@@ -2,6 +2,7 @@
 import { buildInfo } from '../build-info.ts';
 import { type Config, ConfigError } from '../config.ts';
 import type { NodeMetrics } from '../observe/metrics.ts';
+import type { Term } from '../run/term.ts';
 import { createMetricsServer, type MetricsServer } from './metrics-server.ts';
 import type { Publisher } from './publisher.ts';
 import type { Supervisor } from './supervision.ts';
@@ -22,24 +23,31 @@ export function createVitals(deps: {
   readonly deaths: () => number;
   readonly quarantinedFlags: () => number;
   readonly tier: string;
+  readonly term: Pick<Term, 'number'>;
 }): Vitals {
   const { config, supervisor, publisher, sync, metrics } = deps;
   const confirmedSecondsAgo = (): number => (performance.now() - sync.confirmedAtMs) / 1000;
 
-  const metricsText = (): Promise<string> =>
-    metrics.text({
+  function metricsText(): Promise<string> {
+    const { serving, old, replaced } = supervisor.standing();
+    return metrics.text({
       revision: publisher.head?.revision ?? 0,
       staleSeconds: confirmedSecondsAgo(),
-      workers: supervisor.standing().serving,
+      workers: serving,
+      workersOld: old,
+      workerReplacements: replaced,
+      primaryTerm: deps.term.number,
       workerRestarts: deps.deaths(),
       quarantinedFlags: deps.quarantinedFlags(),
     });
+  }
 
   function health(): { readonly status: number; readonly body: object } {
     const { serving, old, replaced } = supervisor.standing();
     const body = {
       status: serving > 0 ? 'ok' : 'unavailable',
       ...buildInfo(),
+      term: deps.term.number,
       revision: publisher.head?.revision ?? 0,
       epoch: publisher.head?.epoch ?? '',
       tier: deps.tier,

@@ -48,6 +48,7 @@ export function createWorkerLinks(deps: {
       // What came in the same chunk as the message for which the link was cut.
       if (socket.destroyed) return;
       const message = decodeToPrimary(type, bytes);
+      if (message === undefined) return;
       if (message.type === 'hello') {
         if (link !== undefined) throw new Error('a second hello');
         link = {

@@ -25,6 +25,8 @@ const UNTOUCHED_MS = 30_000;
 const TOUCH_MS = 5000;
 
 export interface DataDirLock {
+  /** False as soon as another process has taken DATA_DIR. Reads one small file. */
+  stillHeld(): boolean;
   /** Gives DATA_DIR back. Close what uses it first. May be called twice. */
   close(): Promise<void>;
 }
@@ -190,6 +192,7 @@ function hold(path: string, starter: Starter, onLost: () => void): DataDirLock {
     onLost();
   });
   return {
+    stillHeld: () => held && namesUs(path, starter),
     async close() {
       stop();
       // The file goes first: while the socket answers nobody replaces it, so what is removed is ours. lock.sock stays
@@ -202,11 +205,19 @@ function hold(path: string, starter: Starter, onLost: () => void): DataDirLock {
 }
 
 function isOurs(path: string, starter: Starter): boolean {
+  if (!namesUs(path, starter)) return false;
   try {
-    if (readHolder(path)?.nonce !== starter.nonce) return false;
     const now = new Date();
     utimesSync(path, now, now);
     return true;
+  } catch (error) {
+    return codeOf(error) !== 'ENOENT';
+  }
+}
+
+function namesUs(path: string, starter: Starter): boolean {
+  try {
+    return readHolder(path)?.nonce === starter.nonce;
   } catch (error) {
     // A full or read-only disk does not make another process the owner.
     return codeOf(error) !== 'ENOENT';

@@ -21,7 +21,7 @@ export interface FirstKeyOptions {
  * Makes the first admin key: the given one, else on the embedded database a random one. `key` is set only for a random
  * one, to be shown once. On PostgreSQL without a given key nothing is made: `burgee keys create` does.
  */
-export function ensureFirstKey(
+export async function ensureFirstKey(
   sql: Sql,
   options: FirstKeyOptions = {},
 ): Promise<{ readonly created: boolean; readonly key: string | undefined }> {
@@ -29,6 +29,9 @@ export function ensureFirstKey(
   if (given !== undefined && given.length < limits.keyCharsMin) {
     throw new Error(`BOOTSTRAP_ADMIN_KEY must have ${limits.keyCharsMin} or more characters`);
   }
+  // Once true for ever true: nearly every start ends here, without a transaction that a waiting write would pay for.
+  const [before] = await sql.query<{ had_key: boolean }>('SELECT had_key FROM store');
+  if (before?.had_key === true) return { created: false, key: undefined };
   return sql.transaction(async (tx) => {
     await lockMigrations(tx);
     const write = await beginWrite(sql, tx, { actor: 'service', requestId: '', at: now() });

@@ -21,12 +21,37 @@ export async function lockMigrations(tx: Queryable): Promise<void> {
  * Migrations in the database that this version does not know are a newer version's, which runs side by side: fine.
  */
 export async function migrate(sql: Sql, folder: URL = MIGRATIONS): Promise<string[]> {
+  const migrations = migrationNames(folder).map((name) => readMigration(folder, name));
+  const before = await readApplied(sql);
+  // Nearly every start finds nothing to do, and whoever waits for the next primary waits for this too.
+  if (migrations.every(({ name, sha256 }) => before.get(name) === sha256)) return [];
   const applied: string[] = [];
-  for (const name of migrationNames(folder)) {
-    const text = readFileSync(new URL(name, folder), 'utf8');
-    if (await sql.transaction((tx) => apply(tx, name, text))) applied.push(name);
+  for (const migration of migrations) {
+    if (await sql.transaction((tx) => apply(tx, migration))) applied.push(migration.name);
   }
   return applied;
+}
+
+interface Migration {
+  readonly name: string;
+  readonly text: string;
+  /** Of the text, hex. */
+  readonly sha256: string;
+}
+
+function readMigration(folder: URL, name: string): Migration {
+  const text = readFileSync(new URL(name, folder), 'utf8');
+  return { name, text, sha256: createHash('sha256').update(text).digest('hex') };
+}
+
+/** Name -> sha256; empty in a database that never was migrated. */
+async function readApplied(sql: Sql): Promise<ReadonlyMap<string, string>> {
+  const [found] = await sql.query<{ is_made: boolean }>(
+    "SELECT to_regclass('schema_migrations') IS NOT NULL AS is_made",
+  );
+  if (found?.is_made !== true) return new Map();
+  const rows = await sql.query<{ name: string; sha256: string }>('SELECT name, sha256 FROM schema_migrations');
+  return new Map(rows.map(({ name, sha256 }) => [name, sha256]));
 }
 
 /** In the order in which they apply. Throws when the folder cannot be read, or holds a file that is named otherwise. */
@@ -38,11 +63,10 @@ export function migrationNames(folder: URL = MIGRATIONS): readonly string[] {
 }
 
 /** True when it was not applied before. */
-async function apply(tx: Queryable, name: string, text: string): Promise<boolean> {
+async function apply(tx: Queryable, { name, text, sha256 }: Migration): Promise<boolean> {
   await lockMigrations(tx);
   await tx.query(`CREATE TABLE IF NOT EXISTS schema_migrations (
     name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`);
-  const sha256 = createHash('sha256').update(text).digest('hex');
   const [before] = await tx.query<{ sha256: string }>('SELECT sha256 FROM schema_migrations WHERE name = $1', [name]);
   if (before?.sha256 === sha256) return false;
   if (before !== undefined) {

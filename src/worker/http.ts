@@ -6,6 +6,7 @@ import { createAuth } from './auth.ts';
 import { createBatches } from './batch/batches.ts';
 import { createPlans } from './batch/plans.ts';
 import { createTurns } from './batch/turns.ts';
+import { type ConnectionGate, createConnectionGate } from './connection-gate.ts';
 import { createEventStreams } from './event-streams.ts';
 import type { KeyedHandlers, OpenHandlers } from './http/call.ts';
 import { createClients } from './http/client-address.ts';
@@ -14,7 +15,10 @@ import { createDeliver } from './http/deliver.ts';
 import type { HttpDeps } from './http/deps.ts';
 import { createFailureAnswer, createPipeline } from './http/pipeline.ts';
 import { createPreparedHead } from './http/prepared-head.ts';
+import { createRefuseOverloaded } from './http/shedding.ts';
 import { createShortPost, createShortReplies } from './http/short-post.ts';
+import { countByAddress, openFilesMax } from './open-files.ts';
+import { createOverload } from './overload.ts';
 import { createRunCommand } from './routes/commands.ts';
 import { createDocsHandlers } from './routes/docs.ts';
 import { createEnvironmentHandlers, createKeyHandlers } from './routes/environments-keys.ts';
@@ -37,9 +41,17 @@ const EXIT_MARGIN_MS = 50;
 /** Left of that for the last close frames to go. */
 const CLOSE_FRAMES_MS = 200;
 
+/** How often the metrics of connections are set: as often as they are told. */
+const STANDING_MS = 250;
+
 export interface Http {
-  /** Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had. */
+  /**
+   * Resolves with the port in use. Rejects when the binary is not the known one or the address cannot be had; it may then be
+   * called again.
+   */
   listen(): Promise<number>;
+  /** False once it was found, while listening, that another process on the port keeps it. */
+  readonly sharesPort: boolean;
   /**
    * Unready at once, and else as ever for `delayMs`: until load balancers have seen it, who is told to come back on
    * another connection comes back to this worker. Then takes no new connections and closes each with its next reply.
@@ -59,6 +71,7 @@ export function createHttp(deps: HttpDeps): Http {
   const streams = createEventStreams({ holder: deps.holder, now: Date.now, random: Math.random });
   const now = (): number => performance.now();
   const turns = createTurns({ now });
+  const overload = createOverload({ now, backlog: () => turns, tallies: deps.tallies });
   const plans = createPlans();
   const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, now });
   const batching = { unknownFlags: deps.unknownFlags, plans, batches, turns };
@@ -81,14 +94,14 @@ export function createHttp(deps: HttpDeps): Http {
   };
   const clients = createClients(deps.config.trustProxy);
   const deliver = createDeliver(deps, cors, clients);
-  const { pipeline, leave } = createPipeline({ http: deps, auth, cors, deliver, keyed, open });
+  const { pipeline, leave } = createPipeline({ http: deps, auth, cors, deliver, keyed, open, overload });
   const replies = createShortReplies(deliver, createPreparedHead(deps.holder, cors.enabled));
-  const shortly = { http: deps, auth, pipeline, leave, corsEnabled: cors.enabled };
+  const shortly = { http: deps, auth, pipeline, leave, overload, corsEnabled: cors.enabled };
   const shortPosts = [
     createShortPost(shortly, 'ofrepEvaluateFlags', bulk.responder(replies)),
     createShortPost(shortly, 'evaluateBatch', createBatchResponder(batching, replies)),
   ];
-  const sockets = createSocketSide({ http: deps, auth, deliver, batches, plans, turns });
+  const sockets = createSocketSide({ http: deps, auth, deliver, batches, plans, turns, overload });
   const routeIndex = routes.findIndex(({ operationId }) => operationId === 'evaluateFlag');
   const evaluateGet = createEvaluateGet({
     http: deps,
@@ -96,26 +109,45 @@ export function createHttp(deps: HttpDeps): Http {
     clients,
     hash: deps.hash,
     pipeline,
+    overload,
+    refuseOverloaded: createRefuseOverloaded(deliver),
     corsEnabled: cors.enabled,
     routeIndex,
     routeLabel: routeLabels[routeIndex] ?? '',
   });
+  const gate = createGate(deps, () => listenPort);
+  let listenPort = deps.config.port;
   let transport: Transport | undefined;
+  let standing: NodeJS.Timeout | undefined;
   let drained: Promise<void> | undefined;
 
+  async function makeTransport(): Promise<Transport> {
+    const made = await createTransport(deps.config.transport, {
+      onFailure: createFailureAnswer(deliver, deps.logger),
+      tls: deps.tls,
+      admits: gate.admits,
+      crowdedCount: gate.crowdedCount,
+    });
+    state.transport = made.name;
+    deps.tallies.gauge('burgee_worker_transport_uws', made.name === 'uws' ? 1 : 0);
+    made.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
+    for (const { pattern, handler } of shortPosts) made.route('POST', pattern, handler);
+    made.socket(sockets.pattern, sockets.route);
+    made.fallback((exchange) => pipeline(exchange, undefined));
+    return made;
+  }
+
   return {
+    get sharesPort() {
+      return transport?.sharesPort ?? true;
+    },
     listen: async () => {
-      transport = await createTransport({
-        onFailure: createFailureAnswer(deliver, deps.logger),
-        tls: deps.tls,
-        admits: () => true,
-      });
-      state.transport = transport.name;
-      transport.route('GET', routes[routeIndex]?.pattern ?? '', evaluateGet);
-      for (const { pattern, handler } of shortPosts) transport.route('POST', pattern, handler);
-      transport.socket(sockets.pattern, sockets.route);
-      transport.fallback((exchange) => pipeline(exchange, undefined));
-      return transport.listen(deps.config.host, deps.config.port);
+      transport ??= await makeTransport();
+      listenPort = await transport.listen(deps.config.host, deps.config.port);
+      gate.start();
+      standing = reportStanding(transport, deps.tallies);
+      overload.start();
+      return listenPort;
     },
     drain: (delayMs, deadlineMs, idleMs) => {
       state.draining = true;
@@ -127,11 +159,36 @@ export function createHttp(deps: HttpDeps): Http {
       return drained;
     },
     close: () => {
+      gate.close();
+      clearInterval(standing);
+      overload.close();
       streams.close();
       sockets.close();
       transport?.close();
     },
   };
+}
+
+function createGate(deps: Pick<HttpDeps, 'config' | 'tallies'>, port: () => number): ConnectionGate {
+  return createConnectionGate({
+    perAddress: deps.config.connectionsPerAddress,
+    workers: deps.config.workers,
+    filesMax: openFilesMax(),
+    isExempt: () => false,
+    countByAddress: () => countByAddress(port()),
+    tallies: deps.tallies,
+  });
+}
+
+/** What the transport holds, as metrics; until the timer is cleared. */
+function reportStanding({ standing }: Transport, tallies: HttpDeps['tallies']): NodeJS.Timeout {
+  let cutBefore = 0;
+  return setInterval(() => {
+    tallies.gauge('burgee_worker_connections', standing.connections);
+    tallies.gauge('burgee_worker_unread_reply_bytes', standing.unreadBytes);
+    tallies.count('burgee_slow_readers_cut_total', standing.repliesCut - cutBefore);
+    cutBefore = standing.repliesCut;
+  }, STANDING_MS).unref();
 }
 
 function delay(ms: number): Promise<void> {

@@ -11,10 +11,11 @@ import { hashUser } from '../kernel/murmur3.ts';
 import { limits } from '../limits.ts';
 import { createAccessLog } from '../observe/access-log.ts';
 import { createLogger } from '../observe/logger.ts';
+import { delay, systemClock } from '../run/clock.ts';
 import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdWorkerPort } from '../run/port-owner.ts';
-import { ownIdentity } from '../run/process-identity.ts';
-import { openRunDir } from '../run/run-dir.ts';
+import { isAlive, ownIdentity } from '../run/process-identity.ts';
+import { openRunDir, type RunDir, type WorkerPid } from '../run/run-dir.ts';
 import { createReadBlob, type ReadBlob } from '../snapshot/blob-file.ts';
 import { createHashBytes, createHashText } from '../snapshot/checksum.ts';
 import { readTls, type Tls } from '../tls.ts';
@@ -22,11 +23,14 @@ import { startHeartbeat } from './heartbeat.ts';
 import { createHolder } from './holder.ts';
 import { createHttp, type Http } from './http.ts';
 import { createLimiter, type Limiter } from './limiter.ts';
-import { createPrimaryLink, type Settled } from './primary-link.ts';
+import { createPrimaryLink, type DialledLink, type Settled } from './primary-link.ts';
 import type { PrimaryLink, SnapshotHolder } from './serving.ts';
 import { createTallies, type Tallies } from './tallies.ts';
 import { createUnknownFlags } from './unknown-flags.ts';
 import { createUploads } from './uploads.ts';
+
+/** A port that is given up is free at once. */
+const LISTEN_AGAIN_MS = 20;
 
 type Hello = Extract<ToPrimary, { type: 'hello' }>;
 
@@ -56,6 +60,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
       if (listening && !draining) link.send({ type: 'listening' });
     },
     onLost: awaitPrimary,
+    onStale: () => tallies.count('burgee_worker_stale_primaries_total', 1),
     warn,
   });
   const holder = await holderOf(link, config.faultCompileMs, createReadBlob(runDir.blobs, hashUser), warn);
@@ -94,7 +99,6 @@ export async function runWorker(slot: number, generation: string): Promise<void>
   }
 
   function receive(message: Exclude<ToWorker, Settled>): void {
-    if (message.type === 'welcome') return;
     if (message.type === 'drain') {
       const { deadlineMs, delayMs, idleMs = STOP_IDLE_MS } = message;
       void drain('asked by the primary', deadlineMs, delayMs, idleMs);
@@ -124,7 +128,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
 
   await holder.first;
   await holdWorkerPort(config.port, runDir.dataDir);
-  await listen(http, logger);
+  await listen(http, logger, () => waitsForPort(http, link, runDir));
   listening = true;
   link.send({ type: 'listening' });
 }
@@ -169,14 +173,28 @@ function useTls(config: Config, tallies: Pick<Tallies, 'gauge'>): Tls | undefine
   return tls;
 }
 
-async function listen(http: Http, logger: ReturnType<typeof createLogger>): Promise<void> {
-  try {
-    await http.listen();
-  } catch (error) {
-    // Another worker would fare the same: the primary tells the operator once, whatever the number of workers.
-    logger.error({ err: error }, 'cannot listen');
-    process.exit(EXIT_CONFIGURATION);
+async function listen(http: Http, logger: ReturnType<typeof createLogger>, waits: () => boolean): Promise<void> {
+  for (;;) {
+    try {
+      await http.listen();
+      return;
+    } catch (error) {
+      if (!waits()) {
+        // Another worker would fare the same: the primary tells the operator once, whatever the number of workers.
+        logger.error({ err: error }, 'cannot listen');
+        process.exit(EXIT_CONFIGURATION);
+      }
+    }
+    await delay(systemClock, LISTEN_AGAIN_MS);
   }
+}
+
+/** The port cannot be shared, and is still that of the worker that this one is to replace: says that it may go now. */
+function waitsForPort(http: Http, link: DialledLink, runDir: RunDir): boolean {
+  const isOther = ({ identity }: WorkerPid): boolean => identity.pid !== process.pid && isAlive(identity);
+  if (http.sharesPort || !runDir.workers().some(isOther)) return false;
+  if (link.protocol >= 2) link.send({ type: 'prepared' });
+  return true;
 }
 
 function sayHello(own: Pick<Hello, 'slot' | 'build' | 'generation'>, holder: SnapshotHolder, limiter: Limiter): Hello {
@@ -202,6 +220,9 @@ async function renderOwnMetrics(tallies: Tallies, holder: SnapshotHolder): Promi
     revision: holder.current?.revision ?? 0,
     staleSeconds: holder.staleSeconds(),
     workers: 1,
+    workersOld: 0,
+    workerReplacements: 0,
+    primaryTerm: 0,
     workerRestarts: 0,
     quarantinedFlags: 0,
   });

@@ -31,12 +31,14 @@ const NO_ANSWER: CommandOutcome = {
 };
 
 /** What this link itself waits for, or hands to the limiter. */
-export type Settled = { readonly type: 'outcome' | 'lease' | 'metrics' | 'unknown_report' };
+export type Settled = { readonly type: 'outcome' | 'lease' | 'metrics' | 'unknown_report' | 'welcome' };
 
 export interface DialledLink extends PrimaryLink {
   /** Starts dialling, and goes on until close(). */
   start(): void;
   close(): void;
+  /** What the linked primary understands, as far as it has said so. */
+  readonly protocol: number;
 }
 
 export function createPrimaryLink(deps: {
@@ -47,6 +49,8 @@ export function createPrimaryLink(deps: {
   readonly receive: (message: Exclude<ToWorker, Settled>) => void;
   readonly onConnected: () => void;
   readonly onLost: () => void;
+  /** A link was dropped because its primary is not the latest. */
+  readonly onStale: () => void;
   readonly warn: (fields: object, message: string) => void;
 }): DialledLink {
   let socket: Socket | undefined;
@@ -54,6 +58,10 @@ export function createPrimaryLink(deps: {
   let closed = false;
   let redial: NodeJS.Timeout | undefined;
   let lastId = 0;
+  /** The latest that was heard of; 0: none. */
+  let term = 0;
+  /** Of the primary that is linked: one that says no welcome is of protocol 1. */
+  let protocol = 1;
   const commands = new Map<number, (outcome: CommandOutcome) => void>();
   const metrics = new Map<number, (text: string | undefined) => void>();
   const reports = new Map<number, (report: UnknownFlags | undefined) => void>();
@@ -67,10 +75,17 @@ export function createPrimaryLink(deps: {
   function dial(): void {
     const dialled = connect(deps.socketPath());
     socket = dialled;
-    const reader = createFrameReader(limits.ipcFrameBytesMax, (type, bytes) => take(decodeToWorker(type, bytes)));
+    const reader = createFrameReader(limits.ipcFrameBytesMax, (type, bytes) => {
+      // What came behind the message for which the link was dropped.
+      if (dialled.destroyed) return;
+      const message = decodeToWorker(type, bytes);
+      if (message?.type === 'welcome') meet(message.term, dialled);
+      else if (message !== undefined) take(message);
+    });
     dialled.on('connect', () => {
       connected = true;
-      dialled.write(encodeToPrimary(deps.hello()));
+      protocol = 1;
+      dialled.write(encodeToPrimary({ ...deps.hello(), ...(term === 0 ? {} : { term }) }));
       deps.onConnected();
     });
     dialled.on('data', (chunk: Buffer) => {
@@ -91,6 +106,18 @@ export function createPrimaryLink(deps: {
     });
   }
 
+  /** A primary of an earlier term was frozen while another took its place, and does not know it yet. */
+  function meet(itsTerm: number, dialled: Socket): void {
+    protocol = 2;
+    if (itsTerm >= term) {
+      term = itsTerm;
+      return;
+    }
+    deps.onStale();
+    deps.warn({ term, stale_term: itsTerm }, 'dropped the link to a primary that another has replaced');
+    dialled.destroy();
+  }
+
   function lost(): void {
     connected = false;
     for (const settle of commands.values()) settle(NO_ANSWER);
@@ -99,7 +126,7 @@ export function createPrimaryLink(deps: {
     deps.onLost();
   }
 
-  function take(message: ToWorker): void {
+  function take(message: Exclude<ToWorker, { type: 'welcome' }>): void {
     switch (message.type) {
       case 'outcome':
         commands.get(message.id)?.(message.outcome);
@@ -148,6 +175,12 @@ export function createPrimaryLink(deps: {
   return {
     get connected() {
       return connected;
+    },
+    get term() {
+      return term;
+    },
+    get protocol() {
+      return protocol;
     },
     start: dial,
     send,

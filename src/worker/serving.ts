@@ -56,6 +56,8 @@ export interface SnapshotHolder {
 
 export interface PrimaryLink {
   readonly connected: boolean;
+  /** Of the latest primary that this worker has heard of; 0: of none. */
+  readonly term: number;
   /** Never rejects. No primary: STORAGE_UNAVAILABLE; no answer in 10 s (a list of ids: 60 s) or the link broke meanwhile: OUTCOME_UNKNOWN. */
   command(request: Omit<CommandRequest, 'id'>): Promise<CommandOutcome>;
   /** Fire and forget; dropped while there is no primary. */

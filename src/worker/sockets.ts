@@ -8,6 +8,7 @@ import type { OpenHandler } from './http/call.ts';
 import type { Deliver } from './http/deliver.ts';
 import type { HttpDeps } from './http/deps.ts';
 import { refuse } from './http/refusal.ts';
+import type { Overload } from './overload.ts';
 import { createFindAsked } from './socket/asked-environment.ts';
 import { createSockets, type SocketCounts } from './socket/connections.ts';
 import { createDispatch } from './socket/dispatch.ts';
@@ -33,6 +34,7 @@ export function createSocketSide(deps: {
   readonly batches: Batches;
   readonly plans: Plans;
   readonly turns: Turns;
+  readonly overload: Overload;
 }): SocketSide {
   const { http, auth, deliver, batches, plans, turns } = deps;
   const { holder, hash, unknownFlags } = http;
@@ -47,6 +49,7 @@ export function createSocketSide(deps: {
     auth,
     deliver,
     dispatch,
+    overload: deps.overload,
     counts,
     now: Date.now,
     random: Math.random,

@@ -3,6 +3,7 @@ import { type Test, test } from 'tap';
 import { routes } from '../../src/api/routes.ts';
 import { murmur3 } from '../../src/kernel/murmur3.ts';
 import { makeFlag, makeKey, makeSnapshot, type Serving, sendRaw, startServing } from '../support/serving.ts';
+import { transportUnderTest } from '../support/transport.ts';
 
 const KEY = 'evaluate-key-of-32-characters-00';
 const keys = [
@@ -73,7 +74,7 @@ test('a reply is these bytes', async (t) => {
       'Content-Type: application/json',
       'X-Flags-Revision: 812',
       'Cache-Control: no-store',
-      'uWebSockets: 20',
+      ...(transportUnderTest === 'uws' ? ['uWebSockets: 20'] : []),
       `Content-Length: ${body.length}`,
     ],
   );

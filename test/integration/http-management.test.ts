@@ -2,6 +2,7 @@
 import { type Test, test } from 'tap';
 import type { CommandRequest } from '../../src/ipc/messages.ts';
 import { makeFlag, makeKey, makeSnapshot, type Serving, startServing } from '../support/serving.ts';
+import { transportUnderTest } from '../support/transport.ts';
 
 const KEY = 'admin-key-of-32-characters-00000';
 const keys = [
@@ -303,7 +304,7 @@ test('the routes at the root tell a stranger only how it is', async (t) => {
     revision: 40,
     epoch: 'e1',
     tier: 'store',
-    transport: 'uws',
+    transport: transportUnderTest,
     kernel: 'wasm',
     build: 'abc',
     pid: process.pid,

@@ -41,7 +41,7 @@ async function startNode(root: string) {
   const opened = await openStore(root, {
     blobs: createSegmentBlobs({ folder, uploads, files: blobs, readFile, packing, idsMax: 1_000_000 }),
   });
-  const publisher = createPublisher({ hash, now, kill: () => {} });
+  const publisher = createPublisher({ hash, now, fence: () => {}, kill: () => {} });
   const sync = createSyncLoop({
     store: opened.store,
     publisher,

@@ -9,7 +9,7 @@ const hash = await createHashBytes();
 const prod = environmentItem('prod', 1, 1n);
 
 test('what a worker acked of one store says nothing about another', async (t) => {
-  const publisher = createPublisher({ hash, now: () => 0, kill: () => {} });
+  const publisher = createPublisher({ hash, now: () => 0, fence: () => {}, kill: () => {} });
   publisher.reset(contentOf(812, [prod]));
   publisher.joined(1, EPOCH, 812, () => {});
   publisher.reset(contentOf(3, [prod], 'another-epoch'));
@@ -25,7 +25,7 @@ test('what a worker acked of one store says nothing about another', async (t) =>
 });
 
 test('an ack that was overtaken does not take a later one back', async (t) => {
-  const publisher = createPublisher({ hash, now: () => 0, kill: () => {} });
+  const publisher = createPublisher({ hash, now: () => 0, fence: () => {}, kill: () => {} });
   publisher.reset(contentOf(5, [prod]));
   publisher.joined(1, EPOCH, 5, () => {});
   publisher.acked(1, EPOCH, 4);

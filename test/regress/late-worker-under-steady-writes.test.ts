@@ -11,7 +11,7 @@ const prod = environmentItem('prod', 1, 1n);
 function publish(t: Test) {
   const clock = { nowMs: 0 };
   const killed: number[] = [];
-  const publisher = createPublisher({ hash, now: () => clock.nowMs, kill: (pid) => killed.push(pid) });
+  const publisher = createPublisher({ hash, now: () => clock.nowMs, fence: () => {}, kill: (pid) => killed.push(pid) });
   t.teardown(() => publisher.close());
   publisher.reset(contentOf(1, [prod]));
   for (const pid of [1, 2]) publisher.joined(pid, EPOCH, 1, () => {});

@@ -9,7 +9,7 @@ import { contentOf, EPOCH, environmentItem } from '../support/snapshot.ts';
 
 test('a worker that serves more than the store has says that the store went back', async (t) => {
   const content = contentOf(5, [environmentItem('prod', 1, 1n)]);
-  const publisher = createPublisher({ hash: await createHashBytes(), now: () => 0, kill: () => {} });
+  const publisher = createPublisher({ hash: await createHashBytes(), now: () => 0, fence: () => {}, kill: () => {} });
   const warnings: string[] = [];
   let looked: () => void = () => {};
   const sync = createSyncLoop({

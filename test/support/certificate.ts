@@ -4,8 +4,10 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+type KeyType = 'ec' | 'secp256k1' | 'rsa' | 'ed25519';
+
 export interface CertificateOptions {
-  readonly type?: 'ec' | 'rsa' | 'ed25519';
+  readonly type?: KeyType;
   /** Milliseconds since 1970. */
   readonly notBeforeMs?: number;
   readonly notAfterMs?: number;
@@ -84,12 +86,14 @@ export function putCertificate(files: Pick<PairFiles, 'certFile' | 'keyFile'>, p
 const ALGORITHMS = {
   // ecdsa-with-SHA256, sha256WithRSAEncryption, Ed25519
   ec: '2a8648ce3d040302',
+  secp256k1: '2a8648ce3d040302',
   rsa: '2a864886f70d01010b',
   ed25519: '2b6570',
 };
 
-function keyPair(type: 'ec' | 'rsa' | 'ed25519'): { privateKey: KeyObject; publicKey: KeyObject } {
+function keyPair(type: KeyType): { privateKey: KeyObject; publicKey: KeyObject } {
   if (type === 'ec') return generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  if (type === 'secp256k1') return generateKeyPairSync('ec', { namedCurve: type });
   return type === 'rsa' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ed25519');
 }
 

@@ -17,7 +17,8 @@ export const houses: Readonly<Record<string, House>> = {
   errors: leaf,
   'core-limits': { ...leaf, rooms: ['core'] },
   'socket-limits': { ...leaf, rooms: ['core-limits'] },
-  limits: { ...leaf, rooms: ['core-limits', 'socket-limits'] },
+  'load-limits': { ...leaf, rooms: ['core-limits'] },
+  limits: { ...leaf, rooms: ['core-limits', 'load-limits', 'socket-limits'] },
   'build-info': { ...leaf, node: true },
   'cpu-quota': { ...leaf, node: true },
   'config-values': { rooms: ['core/network', 'limits'], packages: [], node: true },
@@ -76,7 +77,7 @@ export const houses: Readonly<Record<string, House>> = {
   },
   launcher: { rooms: ['config', 'errors', 'observe', 'run', 'tls'], packages: [], node: true },
   cli: {
-    rooms: ['build-info', 'config', 'core', 'errors', 'ipc', 'limits', 'run', 'storage'],
+    rooms: ['build-info', 'config', 'core', 'errors', 'ipc', 'limits', 'run', 'storage', 'tls'],
     packages: [],
     node: true,
   },

@@ -80,6 +80,7 @@ export class FakeConnection implements Connection {
 
 /** Jobs wait until the test lets them go on. */
 export class ManualTurns implements Turns {
+  readonly doneCount = 0;
   /** False: even the first step waits. */
   startsAtOnce = true;
   private readonly jobs: Job[] = [];

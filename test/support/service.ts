@@ -7,6 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { transportUnderTest } from './transport.ts';
 
 export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 export const ADMIN_KEY = 'burgee_admin_0123456789abcdefghijklmnopqrstuvwxyzABCDE_00000000';
@@ -35,6 +36,8 @@ export interface ServiceOptions {
   /** Kept by the caller; else made and removed with stop(). */
   readonly dataDir?: string;
   readonly port?: number;
+  /** Default: dist/main.js. */
+  readonly main?: string;
 }
 
 export async function freePort(): Promise<number> {
@@ -50,7 +53,7 @@ export async function freePort(): Promise<number> {
 export async function startService(options: ServiceOptions = {}): Promise<Service> {
   const port = options.port ?? (await freePort());
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'burgee-')));
-  const launcher = spawn(process.execPath, [MAIN], {
+  const launcher = spawn(process.execPath, [options.main ?? MAIN], {
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
@@ -60,6 +63,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
       WORKERS: String(options.workers ?? 2),
       BOOTSTRAP_ADMIN_KEY: ADMIN_KEY,
       LOG_LEVEL: 'info',
+      TRANSPORT: transportUnderTest,
       ...options.env,
     },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

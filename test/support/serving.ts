@@ -21,6 +21,7 @@ import { ADMITTED, SPENT } from '../../src/worker/limiter.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot, SnapshotHolder } from '../../src/worker/serving.ts';
 import type { TlsFiles } from '../../src/worker/transport/transport.ts';
 import { createUploads } from '../../src/worker/uploads.ts';
+import { transportUnderTest } from './transport.ts';
 
 const RANKS = { evaluate: 1, read: 2, write: 3, admin: 4 } as const;
 type ScopeName = keyof typeof RANKS;
@@ -216,6 +217,7 @@ export async function startServing(
     standing: (key) => ({ limit: key.rateLimit, remaining: serving.verdict === SPENT ? 0 : 5, resetSeconds: 17 }),
   };
   const counted: Serving['counted'][number][] = [];
+  const gauges = new Map<string, number>();
   const runPath = mkdtempSync(join(tmpdir(), 'burgee-run-'));
   const http = createHttp({
     uploads: createUploads({
@@ -230,6 +232,7 @@ export async function startServing(
     build: { version: '1.2.3', build: 'abc' },
     link: {
       connected: true,
+      term: 1,
       command: async (request) => serving.command(request),
       metrics: async () => serving.metricsText,
       unknownFlags: async () => serving.unknownReport?.(),
@@ -238,11 +241,19 @@ export async function startServing(
       request: (routeIndex, status) => void counted.push({ routeIndex, status }),
       count: (name, by) => void serving.counters.set(name, (serving.counters.get(name) ?? 0) + by),
       answered: (route) => counted.filter(({ routeIndex }) => routeIndex === route).length,
-      gauge: (name, value) => void serving.gauges.set(name, value),
+      gauge: (name, value) => void gauges.set(name, value),
     },
     unknownFlags: { count: (...counted) => void serving.unknown.push(counted) },
     accessLog: { wants: () => true, record: (entry) => void serving.logged.push(entry) },
-    config: { host, port: 0, allowedOrigins, trustProxy },
+    config: {
+      host,
+      port: 0,
+      allowedOrigins,
+      transport: transportUnderTest,
+      trustProxy,
+      workers: 1,
+      connectionsPerAddress: 0,
+    },
     tls,
     logger: {
       error: (fields, message) => void serving.failures.push(`${message} ${String((fields as { err?: unknown }).err)}`),
@@ -271,7 +282,7 @@ export async function startServing(
     metricsText: undefined,
     counted,
     counters: new Map(),
-    gauges: new Map(),
+    gauges,
     logged: [],
     failures: [],
     unknown: [],

@@ -55,12 +55,14 @@ test('takes what is set', (t) => {
     BURGEE_FAULT_COMPILE_MS: '5000',
     BURGEE_ROLE: 'worker',
     BURGEE_SLOT: '2',
+    TRANSPORT: 'node',
     PATH: '/bin',
   });
   t.same(config, {
     port: 8123,
     host: '::1',
     workers: 4,
+    transport: 'node',
     dataDir: '/var/lib/burgee',
     logLevel: 'warn',
     accessLog: 'all',

@@ -21,6 +21,8 @@ export interface Turns {
   run(owner: object, job: Job): void;
   /** Jobs that wait. */
   readonly waiting: number;
+  /** Of those that had to wait, the ones that are done, since the start. */
+  readonly doneCount: number;
 }
 
 /** What all jobs of one turn of the loop take together, in milliseconds; the slice that passes it is the last. */
@@ -43,6 +45,7 @@ export function createTurns(deps: { readonly now: () => number; readonly defer?:
   const fresh = new Set<Place>();
   const begun = new Set<Place>();
   let waiting = 0;
+  let doneCount = 0;
   let spentMs = 0;
   let isRunning = false;
   let isDeferred = false;
@@ -82,6 +85,7 @@ export function createTurns(deps: { readonly now: () => number; readonly defer?:
       if (slice(place.jobs[0] as Job)) {
         place.jobs.shift();
         waiting -= 1;
+        doneCount += 1;
       }
       if (place.jobs.length > 0) begun.add(place);
       else places.delete(place.owner);
@@ -112,6 +116,9 @@ export function createTurns(deps: { readonly now: () => number; readonly defer?:
     },
     get waiting() {
       return waiting;
+    },
+    get doneCount() {
+      return doneCount;
     },
   };
 }

@@ -13,13 +13,16 @@ import type { Uploads } from '../uploads.ts';
 
 export interface HttpDeps {
   readonly holder: SnapshotHolder;
-  readonly link: Pick<PrimaryLink, 'command' | 'metrics' | 'unknownFlags' | 'connected'>;
+  readonly link: Pick<PrimaryLink, 'command' | 'metrics' | 'unknownFlags' | 'connected' | 'term'>;
   readonly limiter: Pick<Limiter, 'tryTake' | 'waitTake' | 'standing'>;
   readonly uploads: Uploads;
   readonly tallies: Pick<Tallies, 'request' | 'count' | 'gauge' | 'answered'>;
   readonly unknownFlags: Pick<UnknownFlagCounts, 'count'>;
   readonly accessLog: Pick<AccessLog, 'wants' | 'record'>;
-  readonly config: Pick<Config, 'host' | 'port' | 'allowedOrigins' | 'trustProxy'>;
+  readonly config: Pick<
+    Config,
+    'host' | 'port' | 'allowedOrigins' | 'transport' | 'trustProxy' | 'workers' | 'connectionsPerAddress'
+  >;
   /** undefined: plain HTTP. */
   readonly tls: TlsFiles | undefined;
   readonly build: { readonly version: string; readonly build: string };

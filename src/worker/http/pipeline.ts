@@ -9,6 +9,7 @@ import { limits } from '../../limits.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
 import { revisionOf } from '../change-tag.ts';
 import { ADMITTED, SPENT, WAIT } from '../limiter.ts';
+import type { Overload } from '../overload.ts';
 import type { ServingKey, ServingSnapshot, SnapshotHolder } from '../serving.ts';
 import type { Exchange, HeldExchange } from '../transport/transport.ts';
 import type { Uploads } from '../uploads.ts';
@@ -34,6 +35,7 @@ import { invalid, isRefusal, type Refusal, refuse, refuseIssues } from './refusa
 import { emptyReply, isStreamed, type StreamedReply } from './reply.ts';
 import { copyRequest, declaredBytes, type RawRequest } from './request.ts';
 import { findRoute, type Match } from './router.ts';
+import { overloaded, shedsRequest } from './shedding.ts';
 import { checkUpload, takeUpload } from './upload-body.ts';
 
 /** Evaluations: their bodies are checked by hand, and their replies do not show the limit. */
@@ -85,11 +87,13 @@ export function createPipeline(deps: {
   readonly deliver: Deliver;
   readonly keyed: KeyedHandlers;
   readonly open: OpenHandlers;
+  readonly overload: Overload;
 }): {
   readonly pipeline: Pipeline;
   readonly leave: Leave;
 } {
   const { holder, limiter, uploads, logger } = deps.http;
+  const { overload } = deps;
   const waiters = { count: 0 };
 
   function keyOf(request: RawRequest, snapshot: ServingSnapshot): ServingKey | undefined {
@@ -137,6 +141,8 @@ export function createPipeline(deps: {
     const { match, allow } = findRoute(request.method, ofrepPath(request.path) ?? request.path);
     if (match === undefined) return deliverTo(exchange, delivery, offRoute(request, allow, deps.cors));
     const { route, index } = match;
+    if (overload.active && taken === undefined && shedsRequest(overload, index, request))
+      return deliverTo(exchange, { ...delivery, routeIndex: index }, overloaded());
     const snapshot = holder.current;
     if (route.scope === undefined) {
       const key = snapshot === undefined ? undefined : keyOf(request, snapshot);

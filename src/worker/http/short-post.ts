@@ -7,6 +7,7 @@ import { RANK } from '../../core/scopes.ts';
 import { limits } from '../../limits.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
 import { ADMITTED } from '../limiter.ts';
+import type { Overload } from '../overload.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot } from '../serving.ts';
 import { type Exchange, fillHead, type Handler, type HeldExchange } from '../transport/transport.ts';
 import { checkMediaType, readEvaluationJson } from './body.ts';
@@ -66,6 +67,7 @@ export function createShortPost(
     readonly auth: Auth;
     readonly pipeline: Pipeline;
     readonly leave: Leave;
+    readonly overload: Overload;
     /** Whether pages of other origins may call: then a request from one takes the way that adds their headers. */
     readonly corsEnabled: boolean;
   },
@@ -73,7 +75,7 @@ export function createShortPost(
   respond: ShortResponder,
 ): { readonly pattern: string; readonly handler: Handler } {
   const { holder, limiter } = deps.http;
-  const { auth, pipeline, leave, corsEnabled } = deps;
+  const { auth, pipeline, leave, overload, corsEnabled } = deps;
   const routeIndex = routes.findIndex((route) => route.operationId === operationId);
   const { pattern, body: bodySpec, environment: named } = routes[routeIndex] as Route;
   const member = bodySpec?.attributes ?? 'attributes';
@@ -97,7 +99,8 @@ export function createShortPost(
   function shortPost(exchange: Exchange): void {
     const startedMs = performance.now();
     const snapshot = holder.current;
-    if (snapshot === undefined || exchange.query() !== '') return pipeline(exchange, undefined);
+    // Which requests are too much is the pipeline's to say.
+    if (snapshot === undefined || exchange.query() !== '' || overload.active) return pipeline(exchange, undefined);
     const request = copyRequestOf(exchange, 'POST', pattern, '', startedMs);
     if (isUnusual(request, corsEnabled)) return pipeline(exchange, undefined);
     const nowMs = Date.now();

@@ -13,6 +13,7 @@ import type { Pipeline } from '../http/pipeline.ts';
 import { QueryScan } from '../http/query-scan.ts';
 import { readRequestId, readTraceparent } from '../http/request.ts';
 import { ADMITTED } from '../limiter.ts';
+import type { Overload } from '../overload.ts';
 import type { ServingSnapshot } from '../serving.ts';
 import { type Exchange, type Handler, type Head, makeHead } from '../transport/transport.ts';
 import { isVisible } from './lookup.ts';
@@ -30,6 +31,9 @@ export function createEvaluateGet(deps: {
   readonly clients: Pick<Clients, 'ofExchange'>;
   readonly hash: HashUser;
   readonly pipeline: Pipeline;
+  readonly overload: Overload;
+  /** Answers a request that is too much. */
+  readonly refuseOverloaded: (exchange: Exchange, routeIndex: number) => void;
   /** Whether pages of other origins may call: then a request from one takes the way that adds their headers. */
   readonly corsEnabled: boolean;
   /** Into the metrics' labels. */
@@ -37,7 +41,7 @@ export function createEvaluateGet(deps: {
   readonly routeLabel: string;
 }): Handler {
   const { holder, limiter, tallies, accessLog } = deps.http;
-  const { auth, clients, hash, pipeline, corsEnabled, routeIndex, routeLabel } = deps;
+  const { auth, clients, hash, pipeline, overload, corsEnabled, routeIndex, routeLabel } = deps;
   const scan = new QueryScan();
   const context: MutableContext = { userId: '', attributes: undefined };
   let head: Head = headOf(0, 0, corsEnabled);
@@ -63,6 +67,7 @@ export function createEvaluateGet(deps: {
     const startedMs = performance.now();
     const snapshot = holder.current;
     if (snapshot === undefined || isUnusual(exchange, corsEnabled)) return pipeline(exchange, undefined);
+    if (overload.active && overload.sheds('cheap')) return deps.refuseOverloaded(exchange, routeIndex);
     const nowMs = Date.now();
     const apiKey = exchange.header('x-api-key');
     const key = auth.find(apiKey === '' ? rawKeyOf('', exchange.header('authorization')) : apiKey, snapshot, nowMs);

@@ -54,6 +54,7 @@ export function createServiceHandlers(
           tier: holder.tier,
           stale_seconds: holder.staleSeconds(),
           primary_connected: deps.link.connected,
+          term: deps.link.term,
           transport: state.transport,
           kernel: deps.kernel.name,
           pid: process.pid,

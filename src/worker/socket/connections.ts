@@ -7,7 +7,9 @@ import type { Deliver, Delivery } from '../http/deliver.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { type Refusal, refuse } from '../http/refusal.ts';
 import { copyRequest, type RawRequest } from '../http/request.ts';
+import { overloaded, RETRY_MS, shedsMessage, shedsRequest } from '../http/shedding.ts';
 import { ADMITTED, SPENT } from '../limiter.ts';
+import type { Overload } from '../overload.ts';
 import type { ServingKey, ServingSnapshot } from '../serving.ts';
 import type { SocketOwner, SocketRoute } from '../transport/socket.ts';
 import type { Exchange } from '../transport/transport.ts';
@@ -49,6 +51,7 @@ export interface SocketsDeps {
   readonly auth: Auth;
   readonly deliver: Deliver;
   readonly dispatch: Dispatch;
+  readonly overload: Overload;
   readonly counts: SocketCounts;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -59,7 +62,7 @@ export interface SocketsDeps {
 }
 
 export function createSockets(deps: SocketsDeps): Sockets {
-  const { auth, counts, deliver, dispatch, now } = deps;
+  const { auth, counts, deliver, dispatch, now, overload } = deps;
   const { holder, limiter, tallies, logger } = deps.http;
   const isOriginAllowed = createOriginCheck(deps.http.config.allowedOrigins);
   const connections = new Set<LiveConnection>();
@@ -134,14 +137,16 @@ export function createSockets(deps: SocketsDeps): Sockets {
     },
     dispatch(connection, message, isBinary) {
       countMessage();
-      if (isBinary) dispatch.frame(connection, message);
+      if (overload.active && shedsMessage(overload, message.byteLength))
+        dispatch.refused(connection, message, isBinary, 'OVERLOADED', RETRY_MS);
+      else if (isBinary) dispatch.frame(connection, message);
       else dispatch.text(connection, message);
     },
     refuse(connection, key, message, isBinary) {
       countMessage();
       tallies.count('burgee_rate_limited_total', 1);
       const retryMs = 1000 * Math.max(1, Math.ceil(limiter.standing(key, now()).resetSeconds));
-      dispatch.rateLimited(connection, message, isBinary, retryMs);
+      dispatch.refused(connection, message, isBinary, 'RATE_LIMITED', retryMs);
     },
     drained: (connection) => dispatch.drained(connection),
     closing: (code) => tallies.count(`burgee_socket_closes_${code}_total`, 1),
@@ -172,6 +177,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
   };
 
   function admit(request: RawRequest, snapshot: ServingSnapshot | undefined): Admitted | Refused {
+    if (overload.active && shedsRequest(overload, ROUTE_INDEX, request)) return refused(overloaded());
     // Nobody's key can be known yet. From there on in the order of every other route.
     if (snapshot === undefined) return refused(refuse('NOT_READY', undefined, RETRY));
     const rawKey = rawKeyOf(request.headers.get('x-api-key') ?? '', request.headers.get('authorization') ?? '');

@@ -1,5 +1,6 @@
 // Hot path.
 // Hands each message to the part of the protocol that it is for, and refuses what its key may not do.
+import { errors } from '../../errors.ts';
 import { peekFrameId } from './binary-frames.ts';
 import type { Connection, ConnectionPart } from './connection.ts';
 import type { Evaluations } from './evaluate.ts';
@@ -20,8 +21,14 @@ export interface Dispatch extends ConnectionPart {
   text(connection: CountedConnection, message: Uint8Array): void;
   /** A binary frame, valid until this returns. */
   frame(connection: CountedConnection, message: Uint8Array): void;
-  /** Answers a message that is over the rate limit, without reading the rest of it. */
-  rateLimited(connection: Connection, message: Uint8Array, isBinary: boolean, retryAfterMs: number): void;
+  /** Answers a message that is refused whatever it says, without reading the rest of it. */
+  refused(
+    connection: Connection,
+    message: Uint8Array,
+    isBinary: boolean,
+    code: 'RATE_LIMITED' | 'OVERLOADED',
+    retryAfterMs: number,
+  ): void;
 }
 
 export interface DispatchParts {
@@ -82,9 +89,9 @@ export function createDispatch({ evaluations, handles, pushes }: DispatchParts):
       if (!mayEvaluate(connection, peekFrameId(bytes))) return;
       if (!handles.frame(connection, bytes)) connection.countMalformed();
     },
-    rateLimited(connection, message, isBinary, retryAfterMs) {
+    refused(connection, message, isBinary, code, retryAfterMs) {
       const id = isBinary ? peekFrameId(message) : peekId(message);
-      connection.sendError(id, 'RATE_LIMITED', 'This key has used up its requests for this minute.', retryAfterMs);
+      connection.sendError(id, code, errors[code].title, retryAfterMs);
     },
     drained(connection) {
       handles.drained(connection);

@@ -32,7 +32,7 @@ export class IncomingBody {
   }
 
   /** Takes what the library shows; it is copied, for it is taken away again. */
-  receive(chunk: ArrayBuffer, isLast: boolean): void {
+  receive(chunk: ArrayBuffer | Uint8Array, isLast: boolean): void {
     if (this.ended !== undefined) return;
     this.bodyBytes += chunk.byteLength;
     if (this.bodyBytes > this.bytesMax) return this.cut('too-large');
@@ -41,9 +41,9 @@ export class IncomingBody {
     if (this.ended === undefined) this.keep(chunk, isLast);
   }
 
-  private keep(chunk: ArrayBuffer, isLast: boolean): void {
+  private keep(chunk: ArrayBuffer | Uint8Array, isLast: boolean): void {
     if (chunk.byteLength > 0) {
-      this.unread.push(new Uint8Array(chunk.slice(0)));
+      this.unread.push(ownCopy(chunk));
       this.unreadBytes += chunk.byteLength;
     }
     if (isLast) this.ended = 'complete';
@@ -94,10 +94,10 @@ export class IncomingBody {
   }
 
   /** Most bodies come in one chunk and are answered at once: then nothing is copied. */
-  private show(last: ArrayBuffer): void {
+  private show(last: ArrayBuffer | Uint8Array): void {
     const { look } = this;
     this.look = undefined;
-    const shown = new Uint8Array(last);
+    const shown = asBytes(last);
     look?.(this.unread.length === 0 ? shown : join([...this.unread, shown], this.bodyBytes));
   }
 
@@ -118,6 +118,17 @@ export class IncomingBody {
     this.paused = false;
     this.flow.resume();
   }
+}
+
+function ownCopy(chunk: ArrayBuffer | Uint8Array): Uint8Array {
+  return asBytes(chunk).slice();
+}
+
+/** Without what Buffer adds: whoever takes a slice of it wants a copy. */
+function asBytes(chunk: ArrayBuffer | Uint8Array): Uint8Array {
+  return chunk instanceof Uint8Array
+    ? new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    : new Uint8Array(chunk);
 }
 
 function join(chunks: readonly Uint8Array[], bytes: number): Uint8Array {

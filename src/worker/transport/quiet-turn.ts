@@ -9,6 +9,8 @@
 const QUIET_TURN_MS = 0.05;
 /** A process that is never quiet for that long is too busy to wait for it. */
 const WAIT_MS_MAX = 250;
+/** How often a drain looks whether the connections are gone. */
+const DRAIN_LOOK_MS = 10;
 
 /** Resolves right after a turn of the event loop in which nothing came, at the latest after a quarter of a second. */
 export function quietTurn(): Promise<void> {
@@ -24,5 +26,16 @@ export function quietTurn(): Promise<void> {
       return undefined;
     }
     setImmediate(look);
+  });
+}
+
+/** Resolves once `holds` does; it is given Date.now(). */
+export function until(holds: (nowMs: number) => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const look = setInterval(() => {
+      if (!holds(Date.now())) return;
+      clearInterval(look);
+      resolve();
+    }, DRAIN_LOOK_MS);
   });
 }

@@ -3,14 +3,18 @@
 import type { HttpResponse } from 'uWebSockets.js';
 import { limits } from '../../limits.ts';
 import type { Head, ReplyStream } from './transport.ts';
+import type { UnreadReplies, UnreadReply } from './unread-replies.ts';
 
 /** What a stream's owner does when it is over, by whichever end. */
 export interface StreamOwner {
   /** Called once: the reply is whole, its client is gone, or it was cut. */
   readonly onOver: () => void;
+  /** Where its unsent bytes are counted. */
+  readonly unread: UnreadReplies;
 }
 
-export class UwsReplyStream implements ReplyStream {
+export class UwsReplyStream implements ReplyStream, UnreadReply {
+  readonly isPaced = false;
   private readonly res: HttpResponse;
   private readonly status: string;
   private readonly head: Head;
@@ -20,6 +24,8 @@ export class UwsReplyStream implements ReplyStream {
   private begun = false;
   private gone: boolean;
   private unsent = 0;
+  /** Whether the client has not taken all: then it is counted with all others. */
+  private isKept = false;
   private tellWritable: (() => void) | undefined;
   private tellClosed: (() => void) | undefined;
   private tellDrain: (() => void) | undefined;
@@ -46,8 +52,11 @@ export class UwsReplyStream implements ReplyStream {
     });
     const bytes = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
     // True speaks of what was written before: this chunk may only lie in the cork's buffer.
+    const wasKept = this.isKept;
+    this.isKept = !accepted;
     this.unsent = accepted ? bytes : this.unsent + bytes;
     if (this.unsent > limits.streamUnsentBytesMax) this.close();
+    else if (!accepted || wasKept) this.owner.unread.set(this, accepted ? 0 : this.unsent);
     return accepted;
   }
 
@@ -87,6 +96,10 @@ export class UwsReplyStream implements ReplyStream {
     this.res.close();
   }
 
+  cut(): void {
+    this.close();
+  }
+
   /** The server is stopping: the owner may say a last word, then the reply ends. */
   drain(): void {
     if (!this.open) return;
@@ -119,13 +132,21 @@ export class UwsReplyStream implements ReplyStream {
     if (!this.open) return true;
     // Whoever listens for this has to drain the library's buffer, which an empty cork does.
     this.res.cork(() => {});
+    if (this.open && this.isKept) this.taken();
     if (this.open) this.tellWritable?.();
     return true;
+  }
+
+  /** Some was taken: how much is known with the next write. */
+  private taken(): void {
+    this.isKept = false;
+    this.owner.unread.set(this, 0);
   }
 
   private over(): void {
     this.open = false;
     this.unsent = 0;
+    this.owner.unread.set(this, 0);
     this.owner.onOver();
   }
 }

@@ -119,8 +119,20 @@ export interface Transport {
    * for `msMax`. Then it closes what is left, which is idle unless the time was up, and resolves. May be called twice.
    */
   drain(idleMs: number, msMax: number): Promise<void>;
+  /** What is open, and what of it clients have not taken. */
+  readonly standing: TransportStanding;
   /** Cuts every connection. May be called twice. */
   close(): void;
+}
+
+/** Numbers of one transport, kept up to date by it. */
+export interface TransportStanding {
+  /** Open connections, WebSockets included. */
+  readonly connections: number;
+  /** Of HTTP replies that their clients have not taken. */
+  readonly unreadBytes: number;
+  /** Replies that were cut, since the start, because their clients took them too slowly. */
+  readonly repliesCut: number;
 }
 
 /** PEM files: the certificate with its chain, and its key. */
@@ -132,8 +144,13 @@ export interface TlsFiles {
 export interface TransportOptions {
   /** undefined: plain. Read once, when the transport is made. */
   readonly tls: TlsFiles | undefined;
-  /** Asked about each connection as it opens; false closes it at once. `address` as in Exchange.remoteAddress. */
-  readonly admits: (address: string) => boolean;
+  /**
+   * Asked about each connection as it opens; false closes it at once. `address` as in Exchange.remoteAddress;
+   * `openCount`: connections that are open, this one and WebSockets included.
+   */
+  readonly admits: (address: string, openCount: number) => boolean;
+  /** While more than these are open every HTTP reply closes its connection, so that nobody keeps one for ever. */
+  readonly crowdedCount: number;
   /** A handler threw or forgot to answer. Answers the client if `exchange` is given: it is still open then. */
   readonly onFailure: (error: unknown, exchange: Exchange | undefined) => void;
 }

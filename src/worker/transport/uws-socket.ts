@@ -14,6 +14,7 @@
 // * An exception in a handler ends the process.
 import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket, WebSocketBehavior } from 'uWebSockets.js';
 import { limits } from '../../limits.ts';
+import { asksForWebSocket } from './handshake.ts';
 import type { Socket, SocketOwner, SocketRoute } from './socket.ts';
 
 /** Past the limit that is told in words, up to which a message is still taken in. */
@@ -53,22 +54,10 @@ export function socketBehavior(route: SocketRoute): WebSocketBehavior<Mounted> {
   };
 }
 
-/** Whether this request is what RFC 6455, section 4.2.1, asks of an opening handshake. */
-export function asksForWebSocket(req: HttpRequest): boolean {
-  return (
-    // Not getMethod, which puts it into lower case for whoever asks afterwards.
-    req.getCaseSensitiveMethod() === 'GET' &&
-    hasToken(req.getHeader('upgrade'), 'websocket') &&
-    hasToken(req.getHeader('connection'), 'upgrade') &&
-    req.getHeader('sec-websocket-version') === '13' &&
-    // Its body would be read as frames.
-    req.getHeader('content-length') === '' &&
-    req.getHeader('transfer-encoding') === ''
-  );
-}
-
-function hasToken(list: string, token: string): boolean {
-  return list.split(',').some((part) => part.trim().toLowerCase() === token);
+/** Whether this request asks for a WebSocket. */
+export function asksForUpgrade(req: HttpRequest): boolean {
+  // Not getMethod, which puts it into lower case for whoever asks afterwards.
+  return asksForWebSocket(req.getCaseSensitiveMethod(), (name) => req.getHeader(name));
 }
 
 export class UwsSocket implements Socket {

@@ -5,9 +5,10 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_sock
 import { addressFromBytes } from './address.ts';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { loadUws } from './load-uws.ts';
-import { quietTurn } from './quiet-turn.ts';
+import { quietTurn, until } from './quiet-turn.ts';
 import { UwsReplyStream } from './reply-stream.ts';
 import type { SocketRoute } from './socket.ts';
+import { TLS_CIPHERS } from './tls-ciphers.ts';
 import type {
   Exchange,
   Handler,
@@ -18,20 +19,24 @@ import type {
   Transport,
   TransportOptions,
 } from './transport.ts';
-import { asksForWebSocket, type SocketsShared, socketBehavior, UwsSocket } from './uws-socket.ts';
+import { UnreadReplies } from './unread-replies.ts';
+import { UwsLargeReply } from './uws-large-reply.ts';
+import { asksForUpgrade, type SocketsShared, socketBehavior, UwsSocket } from './uws-socket.ts';
+import { isLarge, write, writeEmpty } from './uws-write.ts';
 
-/** How often a drain looks whether the connections are gone. */
-const DRAIN_LOOK_MS = 10;
 /** A process that ends while a client's last messages are still coming in would reset what it sent that client. */
 const SOCKET_LINGER_MS = 100;
 
 /** What the connections of one server have in common. */
 interface Shared {
   draining: boolean;
+  /** Draining or crowded: each reply closes its connection. */
+  closing: boolean;
   inFlight: number;
   lastRequestMs: number;
   /** Replies without an end of their own: not in flight, and ended by a drain. */
   readonly endless: Set<UwsReplyStream>;
+  readonly unread: UnreadReplies;
 }
 
 /** Loads the library (after its checksum) and makes a server that does not listen yet. */
@@ -39,8 +44,17 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
   const uws = await loadUws();
   const { tls } = options;
   const app: TemplatedApp =
-    tls === undefined ? uws.App() : uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile });
-  const shared: Shared = { draining: false, inFlight: 0, lastRequestMs: 0, endless: new Set() };
+    tls === undefined
+      ? uws.App()
+      : uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile, ssl_ciphers: TLS_CIPHERS });
+  const shared: Shared = {
+    draining: false,
+    closing: false,
+    inFlight: 0,
+    lastRequestMs: 0,
+    endless: new Set(),
+    unread: new UnreadReplies(),
+  };
   const sockets: SocketsShared = {
     socketCount: 0,
     lastSocketEndMs: 0,
@@ -56,7 +70,9 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
   const counting = app as unknown as { filter(visit: (res: HttpResponse, change: number) => number): void };
   counting.filter((res, change) => {
     connectionCount += change;
-    if (change > 0 && !options.admits(addressOf(res))) res.close();
+    const openCount = connectionCount + sockets.socketCount;
+    shared.closing = shared.draining || openCount > options.crowdedCount;
+    if (change > 0 && !options.admits(addressOf(res), openCount)) res.close();
     return connectionCount;
   });
 
@@ -79,7 +95,7 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
     }
   }
   function upgrade(route: SocketRoute, res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
-    if (!asksForWebSocket(req)) return run(fallback, res, req);
+    if (!asksForUpgrade(req)) return run(fallback, res, req);
     return run(
       (exchange) => {
         const owner = route.accept(exchange);
@@ -130,6 +146,17 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
       drained ??= leave(idleMs, msMax);
       return drained;
     },
+    standing: {
+      get connections() {
+        return connectionCount + sockets.socketCount;
+      },
+      get unreadBytes() {
+        return shared.unread.bytes;
+      },
+      get repliesCut() {
+        return shared.unread.cutCount;
+      },
+    },
     close,
   };
 
@@ -138,6 +165,7 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
     // In this order: who is told to come back on another connection must not find this process listening.
     closeListenSocket();
     shared.draining = true;
+    shared.closing = true;
     for (const stream of [...shared.endless]) stream.drain();
     const startedMs = Date.now();
     const isOver = (nowMs: number): boolean => {
@@ -156,20 +184,10 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
   function close(): void {
     if (closed) return;
     closed = true;
+    shared.unread.close();
     closeListenSocket();
     app.close();
   }
-}
-
-/** Resolves once `holds` does; it is given Date.now(). */
-function until(holds: (nowMs: number) => boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const look = setInterval(() => {
-      if (!holds(Date.now())) return;
-      clearInterval(look);
-      resolve();
-    }, DRAIN_LOOK_MS);
-  });
 }
 
 /** The one exchange that all synchronous handlers share: nothing is allocated for a request answered at once. */
@@ -188,7 +206,7 @@ class LiveExchange implements Exchange {
     this.res = res;
     this.req = req;
     this.open = true;
-    this.closing = this.shared.draining;
+    this.closing = this.shared.closing;
     if (this.closing) this.shared.lastRequestMs = Date.now();
   }
 
@@ -304,23 +322,33 @@ class Held implements HeldExchange {
 
   send(status: string, head: Head, body: string | Uint8Array): void {
     if (!this.settle()) return;
+    const closing = this.closing || this.shared.closing;
+    if (isLarge(body) && !this.shared.draining) return this.sendLarge(status, head, body, closing);
     this.leave();
-    const closing = this.closing || this.shared.draining;
     if (this.isCorked) write(this.res, status, head, body, closing);
     else this.res.cork(() => write(this.res, status, head, body, closing));
+  }
+
+  /** In flight until the client has taken it. */
+  private sendLarge(status: string, head: Head, body: string | Uint8Array, closing: boolean): void {
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+    const reply = new UwsLargeReply(this.res, this.shared.unread, bytes.byteLength, () => this.leave());
+    if (this.isCorked) reply.send(status, head, bytes, closing);
+    else this.res.cork(() => reply.send(status, head, bytes, closing));
   }
 
   sendEmpty(status: string, head: Head, contentLength: number | undefined): void {
     if (!this.settle()) return;
     this.leave();
-    this.res.cork(() => writeEmpty(this.res, status, head, contentLength, this.closing || this.shared.draining));
+    this.res.cork(() => writeEmpty(this.res, status, head, contentLength, this.closing || this.shared.closing));
   }
 
   stream(status: string, head: Head, kind: StreamKind): ReplyStream {
     const alive = this.settle();
     const { shared } = this;
     const endless = kind === 'endless';
-    const stream = new UwsReplyStream(this.res, status, head, this.closing || shared.draining, alive, {
+    const stream = new UwsReplyStream(this.res, status, head, this.closing || shared.closing, alive, {
+      unread: shared.unread,
       onOver: () => {
         if (endless) shared.endless.delete(stream);
         else this.leave();
@@ -362,27 +390,4 @@ class Held implements HeldExchange {
 
 function addressOf(res: HttpResponse): string {
   return addressFromBytes(new Uint8Array(res.getRemoteAddress()));
-}
-
-function write(res: HttpResponse, status: string, head: Head, body: string | Uint8Array, closing: boolean): void {
-  // The library writes `200 OK` by itself, and names and values as they are: all lines go in one call.
-  if (status !== '200 OK') res.writeStatus(status);
-  res.writeHeader(head.firstName, head.rest);
-  res.end(body, closing);
-}
-
-function writeEmpty(
-  res: HttpResponse,
-  status: string,
-  head: Head,
-  contentLength: number | undefined,
-  closing: boolean,
-): void {
-  res.writeStatus(status);
-  res.writeHeader(head.firstName, head.rest);
-  // endWithoutBody(length) leaves the reply open for ever, and any second argument comes with a first one; so these two
-  // lines are written by hand, and the client is asked to close.
-  if (contentLength !== undefined) res.writeHeader('Content-Length', String(contentLength));
-  if (closing) res.writeHeader('Connection', 'close');
-  res.endWithoutBody();
 }

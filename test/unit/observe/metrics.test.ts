@@ -9,7 +9,16 @@ import { createNodeMetrics, type NodeGauges } from '../../../src/observe/metrics
 import { CLOSE } from '../../../src/worker/socket/connection.ts';
 import { createTallies } from '../../../src/worker/tallies.ts';
 
-const GAUGES: NodeGauges = { revision: 812, staleSeconds: 0, workers: 4, workerRestarts: 1, quarantinedFlags: 2 };
+const GAUGES: NodeGauges = {
+  revision: 812,
+  staleSeconds: 0,
+  workers: 4,
+  workersOld: 3,
+  workerReplacements: 5,
+  primaryTerm: 7,
+  workerRestarts: 1,
+  quarantinedFlags: 2,
+};
 const WORKER = fileURLToPath(new URL('../../../src/worker', import.meta.url));
 const ROUTES = ['GET /api/v1/flags/{flag_id}/evaluate', 'POST /api/v1/evaluate'];
 

@@ -13,7 +13,7 @@ const two = contentOf(2, [environmentItem('prod', 1, 1n), flagItem('a', 2, 2n)])
 function publish(t: Test) {
   const killed: number[] = [];
   const clock = { nowMs: 0 };
-  const publisher = createPublisher({ hash, now: () => clock.nowMs, kill: (pid) => killed.push(pid) });
+  const publisher = createPublisher({ hash, now: () => clock.nowMs, fence: () => {}, kill: (pid) => killed.push(pid) });
   t.teardown(() => publisher.close());
   publisher.reset(one);
   const sent = new Map<number, ToWorker[]>();

@@ -53,7 +53,7 @@ function memoryStore() {
 
 async function started(t: Test) {
   const store = memoryStore();
-  const publisher = createPublisher({ hash, now: () => performance.now(), kill: () => {} });
+  const publisher = createPublisher({ hash, now: () => performance.now(), fence: () => {}, kill: () => {} });
   const warnings: string[] = [];
   let onConfirmed: (revision: number) => void = () => {};
   const sync = createSyncLoop({

@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type Test, test } from 'tap';
 import { limits } from '../../../../src/limits.ts';
+import { createTransport } from '../../../../src/worker/transport/create-transport.ts';
 import {
   type HeldExchange,
   makeHead,
   type ReplyStream,
   type Transport,
 } from '../../../../src/worker/transport/transport.ts';
-import { createUwsTransport } from '../../../../src/worker/transport/uws.ts';
+import { transportUnderTest } from '../../../support/transport.ts';
 
 const HEAD = makeHead([['Content-Type', 'text/plain']]);
 const BODY_BYTES_MAX = 32_000_000;
@@ -24,10 +25,11 @@ interface Server {
 /** Every request is held and handed to `serve`. */
 async function listen(t: Test, serve: (held: HeldExchange) => void): Promise<Server> {
   const failures: unknown[] = [];
-  const transport = await createUwsTransport({
+  const transport = await createTransport(transportUnderTest, {
     onFailure: (error) => void failures.push(error),
     tls: undefined,
     admits: () => true,
+    crowdedCount: Number.POSITIVE_INFINITY,
   });
   transport.fallback((exchange) => serve(exchange.hold(BODY_BYTES_MAX, UNREAD_BYTES_MAX)));
   const port = await transport.listen('127.0.0.1', 0);

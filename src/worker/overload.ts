@@ -1,0 +1,105 @@
+// Whether this worker has more to do than it can, and how much it refuses because of it. Two things tell: the event loop
+// turns late (every request waits as long), and batches wait long for their turns. First a growing share of what is
+// costly is refused, then of everything; both shares fall again by themselves.
+import { limits } from '../limits.ts';
+import type { Tallies } from './tallies.ts';
+
+const TICK_MS = 20;
+/** An overload lasts; a garbage collection, or a process that was stopped and goes on, makes one tick late or two. */
+const LATE_TICKS = 3;
+/** Of the pressure, for each tick: from nothing to all that is costly in half a second at the most, and back in two. */
+const RISE = 0.04;
+const RISE_TIMES_MAX = 4;
+const FALL = 0.01;
+/** Something of everything is always let in: whether it is still too much can be seen only by that. */
+const SHARE_MAX = 0.9;
+/** So few batches wait for a few large ones, not for too many. */
+const WAITING_MIN = 16;
+/** Over which the pace of batches is taken. */
+const PACE_TICKS = 25;
+
+/** `costly`: takes milliseconds where most take microseconds. */
+export type Cost = 'costly' | 'cheap';
+
+export interface Overload {
+  /** While false nothing is refused, and nothing else need be asked. */
+  readonly active: boolean;
+  /** Whether the one request of this cost is refused; counted if so. */
+  sheds(cost: Cost): boolean;
+  /** Begins to look at the loop. */
+  start(): void;
+  /** May be called twice. */
+  close(): void;
+}
+
+export interface OverloadDeps {
+  /** Milliseconds that only grow. */
+  readonly now: () => number;
+  /** Batches that wait for a turn, and how many were done since the start. */
+  readonly backlog: () => { readonly waiting: number; readonly doneCount: number };
+  readonly tallies: Pick<Tallies, 'count' | 'gauge'>;
+}
+
+/** What tests drive by hand. */
+export interface DrivenOverload extends Overload {
+  /** The timer's work. */
+  tick(): void;
+}
+
+export function createOverload(deps: OverloadDeps): DrivenOverload {
+  const { now, tallies } = deps;
+  const lateMs = Array.from({ length: LATE_TICKS }, () => 0);
+  const doneCounts: { readonly atMs: number; readonly count: number }[] = [];
+  let tickCount = 0;
+  let lastTickMs = 0;
+  /** 0: nothing is refused; 1: all that is costly; up to 1 + SHARE_MAX: that share of everything else. */
+  let pressure = 0;
+  const debts = { costly: 0, cheap: 0 };
+  let timer: NodeJS.Timeout | undefined;
+
+  /** Milliseconds that a batch which comes now would wait. */
+  function batchWaitMs(nowMs: number): number {
+    const { waiting, doneCount } = deps.backlog();
+    doneCounts.push({ atMs: nowMs, count: doneCount });
+    if (doneCounts.length > PACE_TICKS) doneCounts.shift();
+    const first = doneCounts[0];
+    if (waiting < WAITING_MIN || first === undefined) return 0;
+    return (waiting * (nowMs - first.atMs)) / Math.max(1, doneCount - first.count);
+  }
+
+  function tick(): void {
+    const nowMs = now();
+    lateMs[tickCount % LATE_TICKS] = Math.max(0, nowMs - lastTickMs - TICK_MS);
+    tickCount += 1;
+    lastTickMs = nowMs;
+    const lagMs = Math.min(...lateMs);
+    const load = Math.max(lagMs / limits.loopLagMsMax, batchWaitMs(nowMs) / limits.batchWaitMsMax);
+    if (load > 1) pressure = Math.min(1 + SHARE_MAX, pressure + RISE * Math.min(load, RISE_TIMES_MAX));
+    else if (load < 0.5) pressure = Math.max(0, pressure - FALL);
+    overload.active = pressure > 0;
+    tallies.gauge('burgee_worker_loop_lag_seconds', lagMs / 1000);
+    tallies.gauge('burgee_worker_shed_pressure', pressure);
+  }
+
+  const overload = {
+    active: false,
+    sheds(cost: Cost): boolean {
+      // Spread evenly: of ten at a share of 0.3 every third or fourth.
+      debts[cost] += cost === 'costly' ? Math.min(1, pressure) : Math.max(0, pressure - 1);
+      if (debts[cost] < 1) return false;
+      debts[cost] -= 1;
+      tallies.count('burgee_shed_total', 1);
+      return true;
+    },
+    tick,
+    start() {
+      lastTickMs = now();
+      timer ??= setInterval(tick, TICK_MS).unref();
+    },
+    close() {
+      clearInterval(timer);
+      timer = undefined;
+    },
+  };
+  return overload;
+}

@@ -1,0 +1,43 @@
+// Builds side by side as a deployment lays them out: folders of releases, and a link `current` to the one that is to run.
+import { cpSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface Releases {
+  /** The main script behind the link; for startService. */
+  readonly main: string;
+  /** Copies dist as a release whose build is called `name`. */
+  make(name: string): void;
+  /** Replaces `from` in a file of that release's dist, with its path below dist; throws when it is not there. */
+  edit(name: string, path: string, from: string, to: string): void;
+  /** Moves the link, in one step. */
+  use(name: string): void;
+}
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export function createReleases(folder: string): Releases {
+  const release = (name: string): string => join(folder, 'releases', name);
+  return {
+    main: join(folder, 'current', 'dist', 'main.js'),
+    make(name) {
+      mkdirSync(release(name), { recursive: true });
+      cpSync(join(ROOT, 'dist'), join(release(name), 'dist'), { recursive: true });
+      for (const shared of ['node_modules', 'migrations', 'native', 'package.json'])
+        symlinkSync(join(ROOT, shared), join(release(name), shared));
+      const file = join(release(name), 'dist', 'build.json');
+      const info = JSON.parse(readFileSync(file, 'utf8'));
+      writeFileSync(file, JSON.stringify({ ...info, build: name }));
+    },
+    edit(name, path, from, to) {
+      const file = join(release(name), 'dist', path);
+      const text = readFileSync(file, 'utf8');
+      if (!text.includes(from)) throw new Error(`${file} has no "${from}"`);
+      writeFileSync(file, text.replace(from, to));
+    },
+    use(name) {
+      symlinkSync(release(name), join(folder, 'next'));
+      renameSync(join(folder, 'next'), join(folder, 'current'));
+    },
+  };
+}
