@@ -27,6 +27,11 @@ export const BROKEN_RULES = {
     find: /await deps\.publisher\.served\(outcome\.revision\);/,
     replace: '',
   },
+  'workers follow any primary': {
+    file: 'worker/primary-link.js',
+    find: /if \(itsTerm >= term\)/,
+    replace: 'if (true)',
+  },
 } as const satisfies Readonly<Record<string, BrokenRule>>;
 export type BrokenRuleName = keyof typeof BROKEN_RULES;
 
