@@ -25,6 +25,21 @@ export const load = {
     'bytes',
     'Of HTTP replies that the clients of one worker have not taken. Past it the ones that have waited longest are cut: four of the largest fit.',
   ),
+  unendedBodiesBytesMax: bound(
+    256 * MIB,
+    'bytes',
+    'Of request bodies that have begun to come to one worker and not ended, files apart. Past it the ones that have been coming for longest are cut.',
+  ),
+  batchesWaitingEvaluationsMax: bound(
+    1_000_000,
+    'evaluations',
+    'Of all batches that wait for their turns or go on: ten of the largest, 100 MB of replies. Past it OVERLOADED for one of more than 1,000.',
+  ),
+  socketsUnauthenticatedPerAddressMax: bound(
+    64,
+    'sockets',
+    'Of one address on one worker, whose first message, with the key, has not come yet: each may hold up to twice socketMessageBytesMax of it. Past it 503.',
+  ),
   wholeReplyBytesMax: bound(
     65_536,
     'bytes',

@@ -36,7 +36,7 @@ async function checkThisBuild(): Promise<0 | 2> {
   const { check, CheckFailed } = await import('./cli/check.ts');
   try {
     const line = await check(process.env, {
-      worker: async () => (await import('./worker/check-parts.ts')).checkWorkerParts(),
+      worker: async () => (await import('./worker/check-parts.ts')).checkWorkerParts(process.env),
       primary: async () => (await import('./primary/check-parts.ts')).checkPrimaryParts(),
     });
     return print(1, line);

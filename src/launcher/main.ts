@@ -53,7 +53,8 @@ export async function runLauncher(main: string | undefined = process.argv[1]): P
     onReady() {
       // Again, because a launcher that started at the same moment and was then refused may have written over it.
       runDir.writePid('launcher');
-      process.send?.('ready');
+      // Whoever started it may have gone since: without a callback that would be an error nobody handles.
+      process.send?.('ready', undefined, undefined, () => {});
     },
   });
   for (const signal of SIGNALS) process.on(signal, () => launcher.signal(signal));

@@ -60,7 +60,7 @@ const HELP: Readonly<Record<string, string>> = {
     'Connections closed as they opened because their worker has as many as it may.',
   burgee_rate_limited_total: 'Requests refused because their key had used up its minute.',
   burgee_shed_total: 'Requests and messages refused with OVERLOADED.',
-  burgee_slow_readers_cut_total: 'Connections cut because their client did not take a reply, or too slowly.',
+  burgee_slow_readers_cut_total: 'Connections cut because their client took a reply or sent a body too slowly.',
   burgee_socket_messages_total: 'Messages and frames of clients of WebSockets.',
   burgee_socket_closes_1001_total: 'WebSockets closed because their worker stopped.',
   burgee_socket_closes_1008_total: 'WebSockets closed after messages that could not be read.',
@@ -71,6 +71,7 @@ const HELP: Readonly<Record<string, string>> = {
   burgee_socket_closes_4401_total: 'WebSockets closed because their key was none, or was none any more.',
   burgee_unknown_flag_evaluations_total:
     'Evaluations of flags that do not exist; GET /api/v1/reports/unknown names them.',
+  burgee_worker_body_bytes: 'Of request bodies that have begun to come to a worker and not ended.',
   burgee_worker_connections: 'Connections open on a worker, WebSockets included.',
   burgee_worker_cpu_seconds_total: 'CPU time of workers.',
   burgee_worker_event_loop_delay_seconds:

@@ -13,6 +13,7 @@ import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdPrimaryPort } from '../run/port-owner.ts';
 import { isAlive, type ProcessIdentity } from '../run/process-identity.ts';
 import { openRunDir, type RunDir } from '../run/run-dir.ts';
+import { findServerLibrary, type ServerLibrary } from '../run/server-library.ts';
 import { type Term, takeTerm } from '../run/term.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
 import { ensureFirstKey } from '../storage/bootstrap.ts';
@@ -52,11 +53,12 @@ const WORKER_ENV = { UWS_HTTP_MAX_HEADERS_SIZE: String(limits.headerBytesMax) };
  * @param generation BURGEE_GENERATION: workers of another one are replaced
  */
 export async function runPrimary(generation: string): Promise<void> {
-  const config = loadConfig(process.env);
-  const secrets = config.bootstrapAdminKey === undefined ? [] : [config.bootstrapAdminKey];
-  const logger = createLogger({ level: config.logLevel, name: 'primary', secrets });
+  const asked = loadConfig(process.env);
+  const finding = findServerLibrary(asked.transport);
+  const secrets = asked.bootstrapAdminKey === undefined ? [] : [asked.bootstrapAdminKey];
+  const logger = createLogger({ level: asked.logLevel, name: 'primary', secrets });
   const end = endsWith(logger);
-  tellOfTls(config, logger);
+  tellOfTls(asked, logger);
   process.on('uncaughtException', (error) => end('the primary ends on an error nobody caught', error));
   process.on('unhandledRejection', (error) => end('the primary ends on a rejection nobody caught', error));
 
@@ -68,7 +70,7 @@ export async function runPrimary(generation: string): Promise<void> {
     onLost: () => end('the launcher is gone', undefined),
   });
 
-  const runDir = openRunDir(config.dataDir);
+  const runDir = openRunDir(asked.dataDir);
   const lock = await lockDataDir(runDir, {
     onLost: () => end('another process took DATA_DIR', undefined),
     onWait: say,
@@ -77,9 +79,10 @@ export async function runPrimary(generation: string): Promise<void> {
     if (!lock.stillHeld()) end('another process took DATA_DIR', undefined);
   };
   const own: Own = { generation, term: takeTerm(runDir, { wallClock: Date.now, fence }), fence };
-  const port = await holdPrimaryPort(config.port, runDir.dataDir);
+  const port = await holdPrimaryPort(asked.port, runDir.dataDir);
   runDir.writePid('primary');
-  const { sql, greetingKey } = await openStore(config, runDir.dataDir, end);
+  const { sql, greetingKey } = await openStore(asked, runDir.dataDir, end);
+  const config = servedBy(await finding, asked, logger);
   let ready = false;
   const node = await startNode(config, own, logger, sql, runDir, { onServing: announce, onUnusable });
 
@@ -114,6 +117,23 @@ export async function runPrimary(generation: string): Promise<void> {
     await lock.close();
     process.exit(0);
   });
+}
+
+/** The configuration with as many workers as the server library lets listen. Ends the process when there is none. */
+function servedBy({ name, sharesPort, lack }: ServerLibrary, asked: Config, logger: Logger): Config {
+  if (lack !== undefined && asked.transport === 'uws') {
+    say(
+      `burgee: TRANSPORT is uws, which cannot be used here. ${lack} Unset TRANSPORT to serve with Node.js's own server.`,
+    );
+    process.exit(EXIT_CONFIGURATION);
+  }
+  const workers = sharesPort ? asked.workers : 1;
+  const isOne = `One worker serves, though WORKERS is ${asked.workers}: here several cannot share a port (Node.js 22.12 or later on Linux can).`;
+  if (lack !== undefined) {
+    const advice = workers < asked.workers ? ` ${isOne}` : '';
+    logger.warn({ transport: name }, `Node.js's own server serves, slower than uWebSockets.js. ${lack}${advice}`);
+  } else if (workers < asked.workers) logger.warn({ transport: name }, isOne);
+  return Object.freeze({ ...asked, workers });
 }
 
 interface OpenedStore {
@@ -307,7 +327,10 @@ function createNodeSupervisor(
     runDir,
     log: logger,
     clock: systemClock,
-    fork: createWorkerFork({ main: process.argv[1] as string, env: WORKER_ENV }),
+    fork: createWorkerFork({
+      main: process.argv[1] as string,
+      env: { ...WORKER_ENV, WORKERS: String(config.workers) },
+    }),
     build: buildInfo().build,
     generation,
     drainMs: config.shutdownTimeoutMs,

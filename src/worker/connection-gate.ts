@@ -21,6 +21,12 @@ export interface ConnectionGate {
   close(): void;
 }
 
+/** What tests drive by hand. */
+export interface DrivenConnectionGate extends ConnectionGate {
+  /** The timer's work. */
+  look(): Promise<void>;
+}
+
 export interface ConnectionGateDeps {
   /** Of one address on this node; 0: no limit. */
   readonly perAddress: number;
@@ -35,7 +41,7 @@ export interface ConnectionGateDeps {
   readonly tallies: Pick<Tallies, 'count' | 'gauge'>;
 }
 
-export function createConnectionGate(deps: ConnectionGateDeps): ConnectionGate {
+export function createConnectionGate(deps: ConnectionGateDeps): DrivenConnectionGate {
   const { perAddress, workers, tallies } = deps;
   const totalMax = totalOf(deps.filesMax);
   let opened = new Map<string, number>();
@@ -73,6 +79,7 @@ export function createConnectionGate(deps: ConnectionGateDeps): ConnectionGate {
       tallies.count(`burgee_connections_refused_${reason}_total`, 1);
       return false;
     },
+    look,
     start() {
       timer ??= setInterval(() => void look(), WINDOW_MS).unref();
     },

@@ -9,7 +9,7 @@ import { createTurns } from './batch/turns.ts';
 import { type ConnectionGate, createConnectionGate } from './connection-gate.ts';
 import { createEventStreams } from './event-streams.ts';
 import type { KeyedHandlers, OpenHandlers } from './http/call.ts';
-import { createClients } from './http/client-address.ts';
+import { type Clients, createClients } from './http/client-address.ts';
 import { createCors } from './http/cors.ts';
 import { createDeliver } from './http/deliver.ts';
 import type { HttpDeps } from './http/deps.ts';
@@ -102,7 +102,7 @@ export function createHttp(deps: HttpDeps): Http {
     createShortPost(shortly, 'ofrepEvaluateFlags', bulk.responder(replies)),
     createShortPost(shortly, 'evaluateBatch', createBatchResponder(batching, replies)),
   ];
-  const sockets = createSocketSide({ http: deps, auth, deliver, batches, plans, turns, overload });
+  const sockets = createSocketSide({ http: deps, auth, deliver, batches, plans, turns, overload, clients });
   const routeIndex = routes.findIndex(({ operationId }) => operationId === 'evaluateFlag');
   const evaluateGet = createEvaluateGet({
     http: deps,
@@ -116,7 +116,7 @@ export function createHttp(deps: HttpDeps): Http {
     routeIndex,
     routeLabel: routeLabels[routeIndex] ?? '',
   });
-  const gate = createGate(deps, () => listenPort);
+  const gate = createGate(deps, clients, () => listenPort);
   let listenPort = deps.config.port;
   let transport: Transport | undefined;
   let standing: NodeJS.Timeout | undefined;
@@ -170,12 +170,16 @@ export function createHttp(deps: HttpDeps): Http {
   };
 }
 
-function createGate(deps: Pick<HttpDeps, 'config' | 'tallies'>, port: () => number): ConnectionGate {
+function createGate(
+  deps: Pick<HttpDeps, 'config' | 'tallies'>,
+  clients: Pick<Clients, 'isTrustedProxy'>,
+  port: () => number,
+): ConnectionGate {
   return createConnectionGate({
     perAddress: deps.config.connectionsPerAddress,
     workers: deps.config.workers,
     filesMax: openFilesMax(),
-    isExempt: () => false,
+    isExempt: clients.isTrustedProxy,
     countByAddress: () => countByAddress(port()),
     tallies: deps.tallies,
   });
@@ -187,8 +191,9 @@ function reportStanding({ standing }: Transport, tallies: HttpDeps['tallies']): 
   return setInterval(() => {
     tallies.gauge('burgee_worker_connections', standing.connections);
     tallies.gauge('burgee_worker_unread_reply_bytes', standing.unreadBytes);
-    tallies.count('burgee_slow_readers_cut_total', standing.repliesCut - cutBefore);
-    cutBefore = standing.repliesCut;
+    tallies.gauge('burgee_worker_body_bytes', standing.bodyBytes);
+    tallies.count('burgee_slow_readers_cut_total', standing.slowCut - cutBefore);
+    cutBefore = standing.slowCut;
   }, STANDING_MS).unref();
 }
 

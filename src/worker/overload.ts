@@ -24,7 +24,7 @@ export type Cost = 'costly' | 'cheap';
 export interface Overload {
   /** While false nothing is refused, and nothing else need be asked. */
   readonly active: boolean;
-  /** Whether the one request of this cost is refused; counted if so. */
+  /** Whether the one request of this cost is refused. */
   sheds(cost: Cost): boolean;
   /** Begins to look at the loop. */
   start(): void;
@@ -37,7 +37,7 @@ export interface OverloadDeps {
   readonly now: () => number;
   /** Batches that wait for a turn, and how many were done since the start. */
   readonly backlog: () => { readonly waiting: number; readonly doneCount: number };
-  readonly tallies: Pick<Tallies, 'count' | 'gauge'>;
+  readonly tallies: Pick<Tallies, 'gauge'>;
 }
 
 /** What tests drive by hand. */
@@ -73,8 +73,11 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
     tickCount += 1;
     lastTickMs = nowMs;
     const lagMs = Math.min(...lateMs);
-    const load = Math.max(lagMs / limits.loopLagMsMax, batchWaitMs(nowMs) / limits.batchWaitMsMax);
-    if (load > 1) pressure = Math.min(1 + SHARE_MAX, pressure + RISE * Math.min(load, RISE_TIMES_MAX));
+    const late = lagMs / limits.loopLagMsMax;
+    const load = Math.max(late, batchWaitMs(nowMs) / limits.batchWaitMsMax);
+    // Only a late loop keeps others waiting than those who ask for batches.
+    const pressureMax = late > 1 ? 1 + SHARE_MAX : Math.max(1, pressure);
+    if (load > 1) pressure = Math.min(pressureMax, pressure + RISE * Math.min(load, RISE_TIMES_MAX));
     else if (load < 0.5) pressure = Math.max(0, pressure - FALL);
     overload.active = pressure > 0;
     tallies.gauge('burgee_worker_loop_lag_seconds', lagMs / 1000);
@@ -88,7 +91,6 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
       debts[cost] += cost === 'costly' ? Math.min(1, pressure) : Math.max(0, pressure - 1);
       if (debts[cost] < 1) return false;
       debts[cost] -= 1;
-      tallies.count('burgee_shed_total', 1);
       return true;
     },
     tick,

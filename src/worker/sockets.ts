@@ -5,6 +5,7 @@ import type { Batches } from './batch/batches.ts';
 import type { Plans } from './batch/plans.ts';
 import type { Turns } from './batch/turns.ts';
 import type { OpenHandler } from './http/call.ts';
+import type { Clients } from './http/client-address.ts';
 import type { Deliver } from './http/deliver.ts';
 import type { HttpDeps } from './http/deps.ts';
 import { refuse } from './http/refusal.ts';
@@ -35,6 +36,7 @@ export function createSocketSide(deps: {
   readonly plans: Plans;
   readonly turns: Turns;
   readonly overload: Overload;
+  readonly clients: Pick<Clients, 'ofExchange'>;
 }): SocketSide {
   const { http, auth, deliver, batches, plans, turns } = deps;
   const { holder, hash, unknownFlags } = http;
@@ -50,6 +52,7 @@ export function createSocketSide(deps: {
     deliver,
     dispatch,
     overload: deps.overload,
+    clients: deps.clients,
     counts,
     now: Date.now,
     random: Math.random,

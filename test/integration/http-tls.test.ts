@@ -1,13 +1,15 @@
 // The worker's HTTP side behind TLS: the same answers, what old and broken clients get, and who they are said to be.
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+import type { OutgoingHttpHeaders } from 'node:http';
+import type { RequestOptions } from 'node:https';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { test } from 'tap';
 import { WebSocket } from 'ws';
 import { writeCertificate } from '../support/certificate.ts';
+import { askSecurely, type SecureReply } from '../support/https.ts';
 import { makeFlag, makeKey, makeSnapshot, type Serving, sendRaw, startServing } from '../support/serving.ts';
 
 const KEY = 'k'.repeat(40);
@@ -181,40 +183,14 @@ test('plain HTTP on a listener of IPv4', async (t) => {
   t.same(serving.failures, []);
 });
 
-interface Reply {
-  readonly status: number;
-  readonly body: string;
-  readonly serialNumber: string;
-}
-
 /** On a connection of its own. */
-function ask(serving: Serving, path: string, options: RequestOptions = {}, body = ''): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    const headers = {
-      'x-api-key': KEY,
-      ...(body === '' ? {} : { 'content-type': 'application/json' }),
-      ...options.headers,
-    };
-    const request = httpsRequest(
-      {
-        host: '127.0.0.1',
-        ...options,
-        port: serving.port,
-        path,
-        ca: files.certPem,
-        agent: false,
-        headers: headers as never,
-      },
-      (response) => {
-        const { serialNumber } = (response.socket as TLSSocket).getPeerCertificate();
-        let text = '';
-        response.on('data', (chunk) => (text += chunk));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text, serialNumber }));
-      },
-    );
-    request.on('error', reject);
-    request.end(body);
-  });
+function ask(serving: Serving, path: string, options: RequestOptions = {}, body = ''): Promise<SecureReply> {
+  const headers = {
+    'x-api-key': KEY,
+    ...(body === '' ? {} : { 'content-type': 'application/json' }),
+    ...(options.headers as OutgoingHttpHeaders),
+  };
+  return askSecurely({ ...options, port: serving.port, path, ca: files.certPem, headers }, body);
 }
 
 function textUntil(socket: Socket, isEnough: (text: string) => boolean): Promise<string> {

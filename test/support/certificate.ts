@@ -31,9 +31,10 @@ export function makeCertificate(options: CertificateOptions = {}): Pair {
   const notAfterMs = options.notAfterMs ?? Date.now() + 30 * DAY_MS;
   const { privateKey, publicKey } = keyPair(type);
   const algorithm = der(0x30, oid(ALGORITHMS[type]), ...(type === 'rsa' ? [der(0x05)] : []));
-  const subject = der(0x30, der(0x31, der(0x30, oid('550403'), der(0x0c, Buffer.from(name)))));
   serial += 1;
   const serialHex = serial.toString(16).toUpperCase();
+  // A client looks for who signed a certificate by this name, and finds the wrong one of two that share it.
+  const subject = der(0x30, der(0x31, der(0x30, oid('550403'), der(0x0c, Buffer.from(`${name} ${serialHex}`)))));
   // dNSName, then iPAddress twice.
   const names = [
     der(0x82, Buffer.from(name)),

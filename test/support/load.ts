@@ -1,15 +1,20 @@
 // A constant load over kept connections, and an honest record of it: every request is answered, failed or still out.
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 export interface LoadRecord {
   requests: number;
   failed: number;
+  /** Of the failed: sent on a kept connection while the other side closed it as an idle one. Not a byte came back. */
+  raced: number;
   /** The longest time any one client (a connection and those that replace it) went without a good answer, in milliseconds. */
   longestGapMs: number;
   /** The longest any single request took until its answer or its failure, in milliseconds. */
   slowestMs: number;
   /** Connections that were closed by the other side while idle or after an answer that said so; no request was lost. */
   reconnects: number;
+  /** Connections that could not be had; where each request has its own, it has failed. */
+  refused: number;
   /** First few reasons of failure. */
   readonly reasons: string[];
 }
@@ -22,17 +27,34 @@ export interface Load {
   answered(count: number): Promise<void>;
 }
 
-/** Each connection asks again as soon as it was answered. A reply counts as good when its status is 200. */
-export function startLoad(options: {
+export interface LoadOptions {
   readonly port: number;
   readonly connections: number;
   readonly path: string;
   readonly key: string;
+  /** Over TLS, with this certificate (PEM) or one that it has signed; several may follow each other. */
+  readonly ca?: string;
   /** Pause between an answer and the next request, in milliseconds. */
   readonly thinkMs?: number;
-}): Load {
-  const request = Buffer.from(`GET ${options.path} HTTP/1.1\r\nHost: t\r\nX-API-Key: ${options.key}\r\n\r\n`);
-  const record: LoadRecord = { requests: 0, failed: 0, longestGapMs: 0, slowestMs: 0, reconnects: 0, reasons: [] };
+  /** JSON to POST; undefined: GET. */
+  readonly body?: string;
+  /** A new connection for each request. */
+  readonly connectEach?: boolean;
+}
+
+/** Each connection asks again as soon as it was answered. A reply counts as good when its status is 200. */
+export function startLoad(options: LoadOptions): Load {
+  const request = requestOf(options);
+  const record: LoadRecord = {
+    requests: 0,
+    failed: 0,
+    raced: 0,
+    longestGapMs: 0,
+    slowestMs: 0,
+    reconnects: 0,
+    refused: 0,
+    reasons: [],
+  };
   const watchers = new Set<() => void>();
   let stopping = false;
   let good = 0;
@@ -45,34 +67,45 @@ export function startLoad(options: {
   async function run(): Promise<void> {
     const client = { lastGoodMs: performance.now() };
     while (!stopping) await oneConnection(client);
+    record.longestGapMs = Math.max(record.longestGapMs, performance.now() - client.lastGoodMs);
   }
 
   /** Asks on one connection until it ends or the load stops. */
   function oneConnection(client: { lastGoodMs: number }): Promise<void> {
     return new Promise((resolve) => {
-      const socket: Socket = connect(options.port, '127.0.0.1');
+      const where = { port: options.port, host: '127.0.0.1' };
+      const socket: Socket = options.ca === undefined ? connect(where) : connectTls({ ...where, ca: options.ca });
       socket.setNoDelay(true);
       let sentMs: number | undefined;
       let received = '';
       let ended = false;
+      let answers = 0;
+      // Where each request has a connection of its own, one that cannot be had is a request that failed.
+      if (options.connectEach === true) begin();
 
-      function ask(): void {
-        if (stopping || ended) return void socket.destroy();
+      function begin(): void {
         record.requests++;
         sentMs = performance.now();
+      }
+      function ask(): void {
+        if (stopping || ended) return void socket.destroy();
+        begin();
         socket.write(request);
       }
       function end(reason: string): void {
         if (ended) return;
         ended = true;
+        if (socket.connecting || socket.bytesWritten === 0) record.refused++;
         if (sentMs !== undefined) {
           record.slowestMs = Math.max(record.slowestMs, performance.now() - sentMs);
+          if (answers > 0 && received === '') record.raced++;
           fail(reason);
-        } else if (!stopping) record.reconnects++;
+        } else if (!stopping && options.connectEach !== true) record.reconnects++;
         // A refused connection is tried again soon, not in a tight loop.
-        setTimeout(resolve, stopping ? 0 : 5);
+        setTimeout(resolve, stopping ? 0 : options.connectEach === true ? (options.thinkMs ?? 0) : 5);
       }
-      socket.on('connect', ask);
+      const opened = options.ca === undefined ? 'connect' : 'secureConnect';
+      socket.on(opened, options.connectEach === true ? () => socket.write(request) : ask);
       socket.on('data', (chunk) => {
         received += chunk.toString('latin1');
         const headEnd = received.indexOf('\r\n\r\n');
@@ -82,6 +115,7 @@ export function startLoad(options: {
         const now = performance.now();
         record.slowestMs = Math.max(record.slowestMs, now - (sentMs ?? now));
         sentMs = undefined;
+        answers++;
         if (received.startsWith('HTTP/1.1 200')) {
           record.longestGapMs = Math.max(record.longestGapMs, now - client.lastGoodMs);
           client.lastGoodMs = now;
@@ -90,7 +124,8 @@ export function startLoad(options: {
         } else fail(received.slice(0, 200));
         const closes = /connection: close/i.test(received.slice(0, headEnd));
         received = '';
-        if (closes) socket.end();
+        if (options.connectEach === true) socket.destroy();
+        else if (closes) socket.end();
         else if (options.thinkMs === undefined) ask();
         else setTimeout(ask, options.thinkMs);
       });
@@ -119,4 +154,11 @@ export function startLoad(options: {
       });
     },
   };
+}
+
+function requestOf({ path, key, body, connectEach }: LoadOptions): Buffer {
+  const lines = [`${body === undefined ? 'GET' : 'POST'} ${path} HTTP/1.1`, 'Host: t', `X-API-Key: ${key}`];
+  if (connectEach === true) lines.push('Connection: close');
+  if (body !== undefined) lines.push('Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`);
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body ?? ''}`);
 }

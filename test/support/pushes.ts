@@ -81,6 +81,7 @@ export class FakeConnection implements Connection {
 /** Jobs wait until the test lets them go on. */
 export class ManualTurns implements Turns {
   readonly doneCount = 0;
+  readonly isFullFor = (): boolean => false;
   /** False: even the first step waits. */
   startsAtOnce = true;
   private readonly jobs: Job[] = [];

@@ -76,7 +76,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     launcher.on('message', (message) => message === 'ready' && resolve());
   });
   launcher.removeAllListeners('exit');
-  const url = `http://127.0.0.1:${port}`;
+  const url = `${options.env?.['TLS_CERT_FILE'] === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
 
   async function gone(): Promise<number | null> {
     if (launcher.exitCode === null && launcher.signalCode === null) await once(launcher, 'exit');

@@ -5,7 +5,6 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { type Test, test } from 'tap';
 import { ConfigError, envExample, helpText, loadConfig } from '../../src/config.ts';
-import { cpuQuota } from '../../src/cpu-quota.ts';
 
 const SECRET = 'correct-horse-battery-staple-0123456789';
 
@@ -205,28 +204,6 @@ test('.env.example, uncommented, is the default configuration', (t) => {
     [...envExample().matchAll(/^# ([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name, value]),
   );
   t.same(loadConfig(env), loadConfig({}));
-  t.end();
-});
-
-test('the CPU quota is the lowest of the control groups we lie in', (t) => {
-  const v2 = t.testdir({
-    proc: { self: { cgroup: '0::/pods/one\n' } },
-    sys: { fs: { cgroup: { pods: { 'cpu.max': '150000 100000\n', one: { 'cpu.max': 'max 100000\n' } } } } },
-  });
-  t.equal(cpuQuota(v2), 1.5);
-  t.end();
-});
-
-test('the CPU quota is read from control groups of version 1, and in containers, and may be absent', (t) => {
-  const root = t.testdir({
-    v1: { sys: { fs: { cgroup: { cpu: { 'cpu.cfs_quota_us': '250000', 'cpu.cfs_period_us': '100000' } } } } },
-    none: { sys: { fs: { cgroup: { cpu: { 'cpu.cfs_quota_us': '-1', 'cpu.cfs_period_us': '100000' } } } } },
-    container: { proc: { self: { cgroup: '0::/\n' } }, sys: { fs: { cgroup: { 'cpu.max': '50000 100000' } } } },
-  });
-  t.equal(cpuQuota(`${root}/v1`), 2.5);
-  t.equal(cpuQuota(`${root}/none`), Number.POSITIVE_INFINITY);
-  t.equal(cpuQuota(`${root}/container`), 0.5);
-  t.equal(cpuQuota(`${root}/missing`), Number.POSITIVE_INFINITY);
   t.end();
 });
 

@@ -27,6 +27,7 @@ export class JsonJob implements Job {
   private readonly shared: BatchShared;
   private readonly batch: JsonBatch;
   private readonly plan: Plan;
+  readonly weight: number;
   private readonly allowance: Allowance = startAllowance();
   private readonly slice: Slice;
   private readonly open: string;
@@ -49,6 +50,7 @@ export class JsonJob implements Job {
     this.shared = shared;
     this.batch = batch;
     this.plan = batch.plan.distinct;
+    this.weight = this.plan.flagIds.length * batch.contexts.length;
     this.slice = new Slice(shared.now, shared.sliceMs);
     this.reply = shared.reply;
     const isObject = batch.form === 'batch';

@@ -2,8 +2,11 @@
 // Shares a worker between jobs that take long: each runs a slice at a time, the owners in turn, so that one huge batch
 // does not hold up the worker's other clients. What has not begun goes before what goes on: nearly all of it is small,
 // and over after one slice. What goes on gets a slice of every turn all the same, so that it ends however much comes.
+import { limits } from '../../limits.ts';
 
 export interface Job {
+  /** Evaluations, which its reply is as large as. */
+  readonly weight?: number;
   /**
    * Works for about a millisecond at most. True: done, and whoever waits was answered by it. What it throws is a bug: it
    * leaves `run`, or, once the job has waited, ends it by `failed`.
@@ -23,12 +26,17 @@ export interface Turns {
   run(owner: object, job: Job, failed?: () => void): void;
   /** Jobs that wait. */
   readonly waiting: number;
+  /** Whether a job of this weight would be too much beside what waits. */
+  isFullFor(weight: number): boolean;
   /** Of those that had to wait, the ones that are done, since the start. */
   readonly doneCount: number;
 }
 
 /** What all jobs of one turn of the loop take together, in milliseconds; the slice that passes it is the last. */
 export const TURN_MS_MAX = 2;
+
+/** A small batch is answered however many others there are: a connection has one at a time. */
+const WEIGHT_LET_BE = 1000;
 
 /** An owner with its jobs in order; the first is the one that runs. */
 interface Place {
@@ -55,6 +63,7 @@ export function createTurns(deps: {
   const begun = new Set<Place>();
   let waiting = 0;
   let doneCount = 0;
+  let waitingWeight = 0;
   let spentMs = 0;
   let isRunning = false;
   let isDeferred = false;
@@ -103,10 +112,12 @@ export function createTurns(deps: {
   function advance(ring: Set<Place>): void {
     for (const place of ring) {
       ring.delete(place);
+      const job = place.jobs[0] as Job;
       if (sliceOrFail(place)) {
         place.jobs.shift();
         place.failed.shift();
         waiting -= 1;
+        waitingWeight -= job.weight ?? 0;
         doneCount += 1;
       }
       if (place.jobs.length > 0) begun.add(place);
@@ -118,6 +129,7 @@ export function createTurns(deps: {
   function wait(owner: object, job: Job, failed: (() => void) | undefined, hasBegun: boolean): void {
     if (job.wait !== undefined) job.wait();
     waiting += 1;
+    waitingWeight += job.weight ?? 0;
     const place = places.get(owner);
     if (place !== undefined) {
       place.jobs.push(job);
@@ -137,6 +149,7 @@ export function createTurns(deps: {
       if (!isFree || (waiting > 0 && places.has(owner))) return wait(owner, job, failed, false);
       if (!slice(job)) wait(owner, job, failed, true);
     },
+    isFullFor: (weight) => weight > WEIGHT_LET_BE && waitingWeight + weight > limits.batchesWaitingEvaluationsMax,
     get waiting() {
       return waiting;
     },

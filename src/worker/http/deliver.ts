@@ -86,6 +86,7 @@ export function createDeliver(
     clientForLine,
     count,
     whole(outlet, delivery, answer) {
+      if (isRefusal(answer) && answer.code === 'OVERLOADED') deps.tallies.count('burgee_shed_total', 1);
       const reply = isRefusal(answer) ? toError(answer, delivery.request) : answer;
       const head = makeHead(linesOf(delivery, reply, isRefusal(answer) ? answer.code : undefined));
       const status = statusLine(reply.status);

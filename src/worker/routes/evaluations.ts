@@ -12,6 +12,7 @@ import type { Answer, Call, KeyedHandlers, Responder } from '../http/call.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { invalid, isRefusal, type Refusal, refuse, refuseIssues } from '../http/refusal.ts';
 import { emptyReply, jsonReply, type Reply } from '../http/reply.ts';
+import { overloaded } from '../http/shedding.ts';
 import { checkUserId } from '../http/user-id.ts';
 import type { ServingEnvironment } from '../serving.ts';
 import { isSpent, startAllowance } from './allowance.ts';
@@ -106,6 +107,7 @@ export function createEvaluationHandlers(deps: {
             `${batch.contexts.length} contexts of ${plan.flags.length} flags are over ${countMax} ${explained ? 'explained ' : ''}evaluations; split the batch`,
           );
         }
+        if (!explained && turns.isFullFor(plan.flags.length * batch.contexts.length)) return overloaded();
         countUnknown(environment, batch, unknownFlags);
         const head = `{"revision":${snapshot.revision},"evaluated_at":"${isoTime(Date.now())}","results":[`;
         return explained ? explainBatch(call, batch, plan, head) : answerBatch(call, batch, plan, head);

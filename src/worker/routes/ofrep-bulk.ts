@@ -11,6 +11,7 @@ import { notModified } from '../http/conditions.ts';
 import { withOfrepCode } from '../http/ofrep-failure.ts';
 import { invalid, isRefusal, type Refusal, refuse } from '../http/refusal.ts';
 import { emptyReply, jsonReply } from '../http/reply.ts';
+import { overloaded } from '../http/shedding.ts';
 import type { ShortReplies, ShortResponder } from '../http/short-post.ts';
 import { findEnvironment } from './lookup.ts';
 import { BULK_HEAD, createBulkFrames } from './ofrep-bulk-frame.ts';
@@ -58,6 +59,7 @@ export function createBulk({
             return true;
           };
           const plan = plans.find(environment, call.key, undefined);
+          if (turns.isFullFor(plan.flags.length)) return resolve(overloaded());
           const batch = batchOf(plan, context, tail, done, refuseWork, refuseSize, isGone);
           turns.run(call.request, batches.json(batch), () => resolve(refuse('INTERNAL')));
         });
@@ -77,6 +79,10 @@ export function createBulk({
         const refuseWork = (): void => replies.other(call, tooMuchWork());
         const refuseSize = (): void => replies.other(call, tooLarge());
         const plan = plans.find(environment, key, undefined);
+        if (turns.isFullFor(plan.flags.length)) {
+          replies.other(call, overloaded());
+          return true;
+        }
         const batch = batchOf(plan, context, tail, done, refuseWork, refuseSize, () => replies.isGone(call));
         turns.run(request, batches.json(batch), () => replies.other(call, refuse('INTERNAL')));
       } else replies.other(call, unchanged);

@@ -6,6 +6,7 @@ import type { Plans } from '../batch/plans.ts';
 import type { Turns } from '../batch/turns.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { isRefusal, refuse } from '../http/refusal.ts';
+import { overloaded } from '../http/shedding.ts';
 import type { ShortReplies, ShortResponder } from '../http/short-post.ts';
 import { countUnknown, readBatch, tooLarge, tooMuchWork } from './evaluations.ts';
 import { isoTime } from './outcome-reply.ts';
@@ -42,7 +43,8 @@ export function createBatchResponder(
       tooLarge: () => replies.other(call, tooLarge()),
       abandoned: () => replies.isGone(call),
     };
-    turns.run(delivery.request, batches.json(batch), () => replies.other(call, refuse('INTERNAL')));
+    if (turns.isFullFor(plan.flags.length * contexts.length)) replies.other(call, overloaded());
+    else turns.run(delivery.request, batches.json(batch), () => replies.other(call, refuse('INTERNAL')));
     return true;
   };
 }

@@ -3,6 +3,7 @@ import { routes } from '../../api/routes.ts';
 import { limits } from '../../limits.ts';
 import { systemClock } from '../../run/clock.ts';
 import { type Auth, rawKeyOf } from '../auth.ts';
+import type { Clients } from '../http/client-address.ts';
 import type { Deliver, Delivery } from '../http/deliver.ts';
 import type { HttpDeps } from '../http/deps.ts';
 import { type Refusal, refuse } from '../http/refusal.ts';
@@ -11,6 +12,7 @@ import { overloaded, RETRY_MS, shedsMessage, shedsRequest } from '../http/sheddi
 import { ADMITTED, SPENT } from '../limiter.ts';
 import type { Overload } from '../overload.ts';
 import type { ServingKey, ServingSnapshot } from '../serving.ts';
+import { createSlices } from '../slices.ts';
 import type { SocketOwner, SocketRoute } from '../transport/socket.ts';
 import type { Exchange } from '../transport/transport.ts';
 import { CLOSE } from './connection.ts';
@@ -21,6 +23,7 @@ import { createKeyGroups } from './key-groups.ts';
 import { LiveConnection } from './live-connection.ts';
 import { createOriginCheck } from './origin.ts';
 import { welcomeText } from './welcome.ts';
+import { createWithoutKey } from './without-key.ts';
 
 /** Keys that expire are looked for this often. */
 const EXPIRY_LOOK_MS = 1000;
@@ -50,6 +53,7 @@ export interface SocketsDeps {
   readonly http: Pick<HttpDeps, 'holder' | 'limiter' | 'tallies' | 'logger' | 'config'>;
   readonly auth: Auth;
   readonly deliver: Deliver;
+  readonly clients: Pick<Clients, 'ofExchange'>;
   readonly dispatch: Dispatch;
   readonly overload: Overload;
   readonly counts: SocketCounts;
@@ -67,8 +71,8 @@ export function createSockets(deps: SocketsDeps): Sockets {
   const isOriginAllowed = createOriginCheck(deps.http.config.allowedOrigins);
   const connections = new Set<LiveConnection>();
   const groups = createKeyGroups({ current: () => holder.current, now, onFailure });
-  const goodbyes = createGoodbyes({ clock: systemClock, random: deps.random });
-  let withoutKey = 0;
+  const goodbyes = createGoodbyes({ clock: systemClock, random: deps.random, slices: createSlices });
+  const withoutKey = createWithoutKey<LiveConnection>();
   let unsentBytes = 0;
   let keptBytes = 0;
   let isDraining = false;
@@ -93,9 +97,9 @@ export function createSockets(deps: SocketsDeps): Sockets {
     tallies.gauge('burgee_worker_sockets', connections.size);
   }
 
-  function open(key: ServingKey | undefined, verdict: number): LiveConnection {
+  function open(key: ServingKey | undefined, verdict: number, address: string): LiveConnection {
     const connection = new LiveConnection(hub, key, verdict);
-    if (key === undefined) withoutKey += 1;
+    if (key === undefined) withoutKey.add(connection, address);
     connections.add(connection);
     expiryLook ??= setInterval(groups.sweep, EXPIRY_LOOK_MS).unref();
     countSockets();
@@ -114,7 +118,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
         return { group: undefined, code: CLOSE.unauthorized, reason: 'the key is unknown, revoked or expired' };
       if (!groups.hasRoom(key))
         return { group: undefined, code: CLOSE.tryAgainLater, reason: 'the key has too many sockets open here' };
-      withoutKey -= 1;
+      withoutKey.remove(connection);
       return { group: groups.join(key, connection) };
     },
     greet(connection, key, verdict) {
@@ -137,9 +141,10 @@ export function createSockets(deps: SocketsDeps): Sockets {
     },
     dispatch(connection, message, isBinary) {
       countMessage();
-      if (overload.active && shedsMessage(overload, message.byteLength))
+      if (overload.active && shedsMessage(overload, message.byteLength)) {
+        tallies.count('burgee_shed_total', 1);
         dispatch.refused(connection, message, isBinary, 'OVERLOADED', RETRY_MS);
-      else if (isBinary) dispatch.frame(connection, message);
+      } else if (isBinary) dispatch.frame(connection, message);
       else dispatch.text(connection, message);
     },
     refuse(connection, key, message, isBinary) {
@@ -151,7 +156,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     drained: (connection) => dispatch.drained(connection),
     closing: (code) => tallies.count(`burgee_socket_closes_${code}_total`, 1),
     parted(connection, group, wasOpen) {
-      if (group === undefined) withoutKey -= 1;
+      if (group === undefined) withoutKey.remove(connection);
       else groups.leave(group, connection);
       if (wasOpen) dispatch.closed(connection);
     },
@@ -176,7 +181,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     },
   };
 
-  function admit(request: RawRequest, snapshot: ServingSnapshot | undefined): Admitted | Refused {
+  function admit(request: RawRequest, snapshot: ServingSnapshot | undefined, address: string): Admitted | Refused {
     if (overload.active && shedsRequest(overload, ROUTE_INDEX, request)) return refused(overloaded());
     // Nobody's key can be known yet. From there on in the order of every other route.
     if (snapshot === undefined) return refused(refuse('NOT_READY', undefined, RETRY));
@@ -189,7 +194,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     if (!isOriginAllowed(request.headers.get('origin'), request.headers.get('host') ?? ''))
       return refused(refuse('ORIGIN_FORBIDDEN'), key);
     if (isDraining) return refused(refuse('NOT_READY', undefined, RETRY), key);
-    const hasRoom = key === undefined ? withoutKey < limits.socketsUnauthenticatedMax : groups.hasRoom(key);
+    const hasRoom = key === undefined ? withoutKey.hasRoom(address) : groups.hasRoom(key);
     if (!hasRoom || connections.size >= limits.socketsMax)
       return refused(refuse('TOO_MANY_SOCKETS', undefined, RETRY), key);
     return { key, verdict, refusal: undefined };
@@ -202,14 +207,15 @@ export function createSockets(deps: SocketsDeps): Sockets {
       idleSeconds: IDLE_SECONDS,
       accept(exchange: Exchange): SocketOwner | undefined {
         const request = copyRequest(exchange, performance.now());
-        const admission = admit(request, holder.current);
+        const address = deps.clients.ofExchange(exchange);
+        const admission = admit(request, holder.current, address);
         const delivery: Delivery = { request, routeIndex: ROUTE_INDEX, key: admission.key, showsLimit: false };
         if (admission.refusal !== undefined) {
           deliver.whole(exchange, delivery, admission.refusal);
           return undefined;
         }
         deliver.switched(exchange, delivery);
-        return open(admission.key, admission.verdict);
+        return open(admission.key, admission.verdict, address);
       },
     },
     drain(msMax) {

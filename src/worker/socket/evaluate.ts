@@ -1,11 +1,13 @@
 // Hot path.
 // `evaluate` and `evaluate_batch`: all flags of a message from one snapshot, by the batch engine; what is small is
 // answered before the handler of its message returns.
+import { errors } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import type { Batches } from '../batch/batches.ts';
 import type { Plans } from '../batch/plans.ts';
 import type { Turns } from '../batch/turns.ts';
 import { isRefusal, type Refusal } from '../http/refusal.ts';
+import { RETRY_MS } from '../http/shedding.ts';
 import type { UnknownFlagCounts } from '../unknown-flags.ts';
 import { type Asked, type FindAsked, retryMsOf } from './asked-environment.ts';
 import type { Connection } from './connection.ts';
@@ -33,7 +35,7 @@ export function createEvaluations(deps: {
   readonly findAsked: FindAsked;
   readonly plans: Plans;
   readonly batches: Pick<Batches, 'json'>;
-  readonly turns: Pick<Turns, 'run'>;
+  readonly turns: Pick<Turns, 'run' | 'isFullFor'>;
   readonly unknownFlags: Pick<UnknownFlagCounts, 'count'>;
 }): Evaluations {
   const { findAsked, plans, batches, turns, unknownFlags } = deps;
@@ -71,6 +73,10 @@ export function createEvaluations(deps: {
     const flagCount = plan.flagIds.length;
     if (flagCount * contexts.length > limits.batchEvaluationsMax) {
       connection.sendError(id, 'INVALID_REQUEST', tooMany(contexts.length, flagCount));
+      return settle();
+    }
+    if (turns.isFullFor(flagCount * contexts.length)) {
+      connection.sendError(id, 'OVERLOADED', errors.OVERLOADED.title, RETRY_MS);
       return settle();
     }
     for (let i = 0; i < flagCount; i++) {

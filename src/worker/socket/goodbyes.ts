@@ -1,7 +1,7 @@
 // How the clients of a worker leave it: each is told when to come back, can use its connection until then, and is closed
 // at that time, so that those that only see the close are spread as well as those that heed the message.
 import type { CancelTimer, Clock } from '../../run/clock.ts';
-import { createSlices } from '../slices.ts';
+import type { Slices } from '../slices.ts';
 import { CLOSE } from './connection.ts';
 import type { LiveConnection } from './live-connection.ts';
 
@@ -33,17 +33,19 @@ export function createGoodbyes(deps: {
   readonly clock: Clock;
   /** From 0 to below 1. */
   readonly random: () => number;
+  /** Sending and closing ten thousand takes some time, in which others are answered and the heart beats. */
+  readonly slices: () => Slices;
 }): Goodbyes {
   const { clock, random } = deps;
   const cancels: CancelTimer[] = [];
   /** The next one to go is the last. */
   let going: Going[] = [];
+  let isLettingGo = false;
 
-  /** Ten thousand of them take some time, in which others are answered. */
   async function tell(connections: readonly Leaving[], lastMs: number): Promise<void> {
     const firstMs = Math.min(FIRST_MS, lastMs / 2);
     const told: Going[] = [];
-    const slices = createSlices();
+    const slices = deps.slices();
     for (const connection of connections) {
       const waitMs = Math.floor(firstMs + random() * (lastMs - firstMs));
       if (connection.goodbye(`{"type":"goodbye","reconnect_after_ms":${waitMs}}`))
@@ -55,12 +57,18 @@ export function createGoodbyes(deps: {
     going = told.sort((a, b) => b.atMs - a.atMs);
   }
 
-  function letGo(): void {
+  async function letGo(): Promise<void> {
+    if (isLettingGo) return;
+    isLettingGo = true;
     const nowMs = clock.nowMs();
+    const slices = deps.slices();
     for (let next = going.at(-1); next !== undefined && next.atMs <= nowMs; next = going.at(-1)) {
       going.pop();
       next.connection.leave();
+      const pause = slices.pause();
+      if (pause !== undefined) await pause;
     }
+    isLettingGo = false;
   }
 
   return {
@@ -71,7 +79,10 @@ export function createGoodbyes(deps: {
       const end = (): void => {
         for (const connection of all) connection.close(CLOSE.goingAway, REASON);
       };
-      cancels.push(clock.every(LOOK_MS, letGo), clock.after(Math.min(lastMs + LAST_ANSWERS_MS, msMax), end));
+      cancels.push(
+        clock.every(LOOK_MS, () => void letGo()),
+        clock.after(Math.min(lastMs + LAST_ANSWERS_MS, msMax), end),
+      );
     },
     close() {
       for (const cancel of cancels) cancel();

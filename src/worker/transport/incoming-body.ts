@@ -1,5 +1,7 @@
 // The body of one request as it comes: chunks wait here until somebody takes them, and past a bound the client waits.
 
+import type { BudgetHolder, ByteBudget } from './byte-budget.ts';
+
 const NOTHING = new Uint8Array(0);
 
 /** How a body ended: whole, over its limit, with its client gone, or with a reply that did not need the rest. */
@@ -10,12 +12,16 @@ interface Flow {
   /** Stops reading from the client, and goes on. */
   pause(): void;
   resume(): void;
+  /** Cuts the connection. */
+  close(): void;
 }
 
-export class IncomingBody {
+export class IncomingBody implements BudgetHolder {
+  readonly isPaced = false;
   /** undefined: more may come. Of a complete one there may still be chunks to take. */
   ended: BodyEnd | undefined = undefined;
   private readonly flow: Flow;
+  private readonly budget: ByteBudget;
   private readonly bytesMax: number;
   private readonly unreadBytesMax: number;
   private readonly unread: Uint8Array[] = [];
@@ -25,7 +31,9 @@ export class IncomingBody {
   private wake: (() => void) | undefined;
   private look: ((bytes: Uint8Array | undefined) => void) | undefined;
 
-  constructor(flow: Flow, bytesMax: number, unreadBytesMax: number) {
+  /** `budget`: of all bodies that have not ended. */
+  constructor(flow: Flow, bytesMax: number, unreadBytesMax: number, budget: ByteBudget) {
+    this.budget = budget;
     this.flow = flow;
     this.bytesMax = bytesMax;
     this.unreadBytesMax = unreadBytesMax;
@@ -35,7 +43,7 @@ export class IncomingBody {
   receive(chunk: ArrayBuffer | Uint8Array, isLast: boolean): void {
     if (this.ended !== undefined) return;
     this.bodyBytes += chunk.byteLength;
-    if (this.bodyBytes > this.bytesMax) return this.cut('too-large');
+    if (this.bodyBytes > this.bytesMax) return this.breakOff('too-large');
     if (isLast && this.look !== undefined) this.show(chunk);
     // It may have been answered by that.
     if (this.ended === undefined) this.keep(chunk, isLast);
@@ -46,12 +54,19 @@ export class IncomingBody {
       this.unread.push(ownCopy(chunk));
       this.unreadBytes += chunk.byteLength;
     }
-    if (isLast) this.ended = 'complete';
+    if (isLast) this.complete();
     else if (this.unreadBytes > this.unreadBytesMax && !this.paused) {
       this.paused = true;
       this.flow.pause();
     }
     this.wake?.();
+    // One that is taken in pieces is kept in pieces.
+    if (!isLast && this.unreadBytesMax === this.bytesMax) this.budget.set(this, this.bodyBytes);
+  }
+
+  /** All other bodies together are too much, and this one has been coming for longest. */
+  cut(): void {
+    this.flow.close();
   }
 
   /** `look` is called once, when the body has ended: with the bytes of a complete one, valid until it returns. */
@@ -63,12 +78,12 @@ export class IncomingBody {
   abort(): void {
     // A connection that is gone cannot be resumed.
     this.paused = false;
-    if (this.ended === undefined) this.cut('aborted');
+    if (this.ended === undefined) this.breakOff('aborted');
   }
 
   /** The reply goes out: what else comes of the body is read and thrown away. */
   abandon(): void {
-    if (this.ended === undefined) this.cut('answered');
+    if (this.ended === undefined) this.breakOff('answered');
   }
 
   /** The next chunk; undefined at the end, and `ended` says which. One call at a time. */
@@ -102,7 +117,8 @@ export class IncomingBody {
   }
 
   /** Ends without being whole. What is left of it is read from the client all the same, and thrown away. */
-  private cut(ended: BodyEnd): void {
+  private breakOff(ended: BodyEnd): void {
+    this.budget.set(this, 0);
     this.ended = ended;
     this.unread.length = 0;
     this.unreadBytes = 0;
@@ -111,6 +127,11 @@ export class IncomingBody {
     const { look } = this;
     this.look = undefined;
     if (ended !== 'answered') look?.(undefined);
+  }
+
+  private complete(): void {
+    this.budget.set(this, 0);
+    this.ended = 'complete';
   }
 
   private release(): void {

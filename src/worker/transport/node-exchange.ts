@@ -2,13 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { canonicalAddress } from './address.ts';
+import type { ByteBudget } from './byte-budget.ts';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { type Connection, connectionOf } from './node-connection.ts';
 import { isLarge, NodeLargeReply } from './node-large-reply.ts';
 import { writeHead } from './node-reply.ts';
 import { NodeReplyStream } from './node-reply-stream.ts';
 import type { Exchange, Head, HeldExchange, ReplyStream, StreamKind } from './transport.ts';
-import type { UnreadReplies } from './unread-replies.ts';
 
 const NOTHING = new Uint8Array(0);
 const NOT_ASCII = /[\x80-\xff]/;
@@ -26,7 +26,10 @@ export interface Shared {
   lastRequestMs: number;
   /** Replies without an end of their own: not in flight, and ended by a drain. */
   readonly endless: Set<NodeReplyStream>;
-  readonly unread: UnreadReplies;
+  /** Replies that their clients have not taken. */
+  readonly unread: ByteBudget;
+  /** Bodies that have not ended. */
+  readonly bodies: ByteBudget;
 }
 
 /** The one exchange that all synchronous handlers share. */
@@ -159,9 +162,11 @@ class Held implements HeldExchange {
           this.connection.watch();
           req.resume();
         },
+        close: () => void req.socket.destroy(),
       },
       bodyBytesMax,
       unreadBytesMax,
+      shared.bodies,
     );
     shared.inFlight += 1;
     this.connection.begin(this);

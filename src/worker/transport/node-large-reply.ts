@@ -2,24 +2,24 @@
 // pieces, and the rest is kept and counted here.
 import type { ServerResponse } from 'node:http';
 import { limits } from '../../limits.ts';
+import type { BudgetHolder, ByteBudget } from './byte-budget.ts';
 import type { Connection, Pending } from './node-connection.ts';
-import type { UnreadReplies, UnreadReply } from './unread-replies.ts';
 
 export function isLarge(body: string | Uint8Array): boolean {
   return body.length > limits.wholeReplyBytesMax;
 }
 
-export class NodeLargeReply implements UnreadReply, Pending {
+export class NodeLargeReply implements BudgetHolder, Pending {
   readonly isPaced = true;
   readonly isReceiving = false;
   private readonly res: ServerResponse;
   private readonly connection: Connection;
-  private readonly unread: UnreadReplies;
+  private readonly unread: ByteBudget;
   private rest: Buffer = Buffer.alloc(0);
   private open = true;
 
   /** Of a reply whose head is written. */
-  constructor(res: ServerResponse, connection: Connection, unread: UnreadReplies) {
+  constructor(res: ServerResponse, connection: Connection, unread: ByteBudget) {
     this.res = res;
     this.connection = connection;
     this.unread = unread;

@@ -1,10 +1,10 @@
 // A reply in chunks on node:http, which keeps what the socket does not take and says how much that is.
 import type { ServerResponse } from 'node:http';
 import { limits } from '../../limits.ts';
+import type { BudgetHolder, ByteBudget } from './byte-budget.ts';
 import type { Connection } from './node-connection.ts';
 import { writeHead } from './node-reply.ts';
 import type { Head, ReplyStream } from './transport.ts';
-import type { UnreadReplies, UnreadReply } from './unread-replies.ts';
 
 interface Beginning {
   readonly status: string;
@@ -14,10 +14,10 @@ interface Beginning {
   /** False when the client has gone already. */
   readonly alive: boolean;
   /** Where its unsent bytes are counted. */
-  readonly unread: UnreadReplies;
+  readonly unread: ByteBudget;
 }
 
-export class NodeReplyStream implements ReplyStream, UnreadReply {
+export class NodeReplyStream implements ReplyStream, BudgetHolder {
   readonly isPaced = false;
   private readonly res: ServerResponse;
   private readonly connection: Connection;

@@ -8,6 +8,7 @@ import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { errors } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import { sharesPortByNode } from '../../run/server-library.ts';
+import { ByteBudget } from './byte-budget.ts';
 import { asksForWebSocket } from './handshake.ts';
 import { Connection, connectionOf, endGently, STALLED_MS } from './node-connection.ts';
 import { addressOf, headerOf, NodeExchange, type Shared } from './node-exchange.ts';
@@ -17,7 +18,6 @@ import { quietTurn, until } from './quiet-turn.ts';
 import type { SocketRoute } from './socket.ts';
 import { TLS_CIPHERS } from './tls-ciphers.ts';
 import type { Handler, TlsFiles, Transport, TransportOptions } from './transport.ts';
-import { UnreadReplies } from './unread-replies.ts';
 
 /** How often the server looks for requests whose head does not come to its end. */
 const HEAD_LOOK_MS = 1000;
@@ -38,7 +38,8 @@ export function createNodeTransport(options: TransportOptions): Transport {
     inFlight: 0,
     lastRequestMs: 0,
     endless: new Set(),
-    unread: new UnreadReplies(),
+    unread: new ByteBudget(limits.unreadRepliesBytesMax),
+    bodies: new ByteBudget(limits.unendedBodiesBytesMax),
   };
   const sockets: NodeSockets = {
     socketCount: 0,
@@ -172,8 +173,11 @@ export function createNodeTransport(options: TransportOptions): Transport {
       get unreadBytes() {
         return shared.unread.bytes;
       },
-      get repliesCut() {
-        return shared.unread.cutCount;
+      get bodyBytes() {
+        return shared.bodies.bytes;
+      },
+      get slowCut() {
+        return shared.unread.cutCount + shared.bodies.cutCount;
       },
     },
     close,
@@ -204,6 +208,7 @@ export function createNodeTransport(options: TransportOptions): Transport {
     if (closed) return;
     closed = true;
     shared.unread.close();
+    shared.bodies.close();
     server.close();
     for (const mounted of socketRoutes.values()) mounted.close();
     for (const { socket } of connections) socket.destroy();

@@ -2,18 +2,18 @@
 // its own buffer only when it is written to; and leaves the head unfinished until the first chunk.
 import type { HttpResponse } from 'uWebSockets.js';
 import { limits } from '../../limits.ts';
+import type { BudgetHolder, ByteBudget } from './byte-budget.ts';
 import type { Head, ReplyStream } from './transport.ts';
-import type { UnreadReplies, UnreadReply } from './unread-replies.ts';
 
 /** What a stream's owner does when it is over, by whichever end. */
 export interface StreamOwner {
   /** Called once: the reply is whole, its client is gone, or it was cut. */
   readonly onOver: () => void;
   /** Where its unsent bytes are counted. */
-  readonly unread: UnreadReplies;
+  readonly unread: ByteBudget;
 }
 
-export class UwsReplyStream implements ReplyStream, UnreadReply {
+export class UwsReplyStream implements ReplyStream, BudgetHolder {
   readonly isPaced = false;
   private readonly res: HttpResponse;
   private readonly status: string;

@@ -131,8 +131,10 @@ export interface TransportStanding {
   readonly connections: number;
   /** Of HTTP replies that their clients have not taken. */
   readonly unreadBytes: number;
-  /** Replies that were cut, since the start, because their clients took them too slowly. */
-  readonly repliesCut: number;
+  /** Of bodies that have not ended. */
+  readonly bodyBytes: number;
+  /** Connections that were cut, since the start, because their clients were too slow with either. */
+  readonly slowCut: number;
 }
 
 /** PEM files: the certificate with its chain, and its key. */

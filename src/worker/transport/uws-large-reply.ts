@@ -1,13 +1,13 @@
 // A large reply on uWebSockets.js. Given whole, what the client does not take would lie in the library, uncounted; so it
 // is handed over as far as the system takes it, and the rest is kept and counted here.
 import type { HttpResponse } from 'uWebSockets.js';
+import type { BudgetHolder, ByteBudget } from './byte-budget.ts';
 import type { Head } from './transport.ts';
-import type { UnreadReplies, UnreadReply } from './unread-replies.ts';
 
-export class UwsLargeReply implements UnreadReply {
+export class UwsLargeReply implements BudgetHolder {
   readonly isPaced = true;
   private readonly res: HttpResponse;
-  private readonly unread: UnreadReplies;
+  private readonly unread: ByteBudget;
   private readonly bytes: number;
   private readonly onOver: () => void;
   private rest = new Uint8Array(0);
@@ -16,7 +16,7 @@ export class UwsLargeReply implements UnreadReply {
   private open = true;
 
   /** `onOver` is called once: all of it was taken, or the client is gone. */
-  constructor(res: HttpResponse, unread: UnreadReplies, bytes: number, onOver: () => void) {
+  constructor(res: HttpResponse, unread: ByteBudget, bytes: number, onOver: () => void) {
     this.res = res;
     this.unread = unread;
     this.bytes = bytes;

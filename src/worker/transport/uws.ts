@@ -19,25 +19,13 @@ import type {
   Transport,
   TransportOptions,
 } from './transport.ts';
-import { UnreadReplies } from './unread-replies.ts';
 import { UwsLargeReply } from './uws-large-reply.ts';
+import { createShared, type Shared } from './uws-shared.ts';
 import { asksForUpgrade, type SocketsShared, socketBehavior, UwsSocket } from './uws-socket.ts';
 import { isLarge, write, writeEmpty } from './uws-write.ts';
 
 /** A process that ends while a client's last messages are still coming in would reset what it sent that client. */
 const SOCKET_LINGER_MS = 100;
-
-/** What the connections of one server have in common. */
-interface Shared {
-  draining: boolean;
-  /** Draining or crowded: each reply closes its connection. */
-  closing: boolean;
-  inFlight: number;
-  lastRequestMs: number;
-  /** Replies without an end of their own: not in flight, and ended by a drain. */
-  readonly endless: Set<UwsReplyStream>;
-  readonly unread: UnreadReplies;
-}
 
 /** Loads the library (after its checksum) and makes a server that does not listen yet. */
 export async function createUwsTransport(options: TransportOptions): Promise<Transport> {
@@ -47,14 +35,7 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
     tls === undefined
       ? uws.App()
       : uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile, ssl_ciphers: TLS_CIPHERS });
-  const shared: Shared = {
-    draining: false,
-    closing: false,
-    inFlight: 0,
-    lastRequestMs: 0,
-    endless: new Set(),
-    unread: new UnreadReplies(),
-  };
+  const shared = createShared();
   const sockets: SocketsShared = {
     socketCount: 0,
     lastSocketEndMs: 0,
@@ -153,8 +134,11 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
       get unreadBytes() {
         return shared.unread.bytes;
       },
-      get repliesCut() {
-        return shared.unread.cutCount;
+      get bodyBytes() {
+        return shared.bodies.bytes;
+      },
+      get slowCut() {
+        return shared.unread.cutCount + shared.bodies.cutCount;
       },
     },
     close,
@@ -185,6 +169,7 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
     if (closed) return;
     closed = true;
     shared.unread.close();
+    shared.bodies.close();
     closeListenSocket();
     app.close();
   }
@@ -286,7 +271,7 @@ class Held implements HeldExchange {
     this.res = res;
     this.shared = shared;
     this.closing = closing;
-    this.incoming = new IncomingBody(res, bodyBytesMax, unreadBytesMax);
+    this.incoming = new IncomingBody(res, bodyBytesMax, unreadBytesMax, shared.bodies);
     shared.inFlight += 1;
     res.onAborted(() => this.abort());
     res.onData((chunk, isLast) => {

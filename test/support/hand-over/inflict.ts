@@ -8,7 +8,7 @@ import type { Touched } from './touched.ts';
 import type { Writers } from './writers.ts';
 
 /** When no worker runs, or no primary gets that far. */
-const ADOPTION_MS_MAX = 10_000;
+const ADOPTION_MS_MAX = 30_000;
 
 export interface InflictDeps {
   readonly node: NodeUnderFault;

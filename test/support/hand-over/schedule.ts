@@ -94,7 +94,7 @@ function drawFault(random: Random, types: readonly Fault['type'][]): Fault {
     case 'freeze orphans': {
       const workers = Array.from({ length: 1 + random.below(2) }, (_, i) => worker + i);
       const fromNextPrimary = random.below(4) > 0;
-      return { type, workers, killAfterMs: ms(400), forMs: ms(3500), fromNextPrimary };
+      return { type, workers, killAfterMs: ms(400), forMs: ms(2600), fromNextPrimary };
     }
     case 'kill expected worker':
       return { type, worker, afterMs: ms(900) };

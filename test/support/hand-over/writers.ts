@@ -17,8 +17,8 @@ export interface Writers {
   stop(): void;
 }
 
-const PATIENCE_MS = 400;
-const OUT_MAX = 6;
+const PATIENCE_MS = 300;
+const OUT_MAX = 12;
 const THINK_MS_MAX = 15;
 const REFUSED_PAUSE_MS = 40;
 
@@ -34,10 +34,16 @@ export function startWriters(deps: {
   let paused = false;
   let stopped = false;
 
+  /** To a worker that answers; undefined when the one that got this connection does not, frozen say. */
   async function connection(): Promise<KeptConnection | undefined> {
     const opened = await keepConnection(node.port, ADMIN_KEY).catch(() => undefined);
-    if (opened !== undefined) connections.add(opened);
-    return opened;
+    if (opened === undefined) return undefined;
+    connections.add(opened);
+    const answered = await Promise.race([opened.ask('GET', '/livez'), pause(PATIENCE_MS)]);
+    if (answered?.kind === 'reply' && opened.open) return opened;
+    connections.delete(opened);
+    opened.close();
+    return undefined;
   }
   /** Sends one write; resolves with true when it is settled and need not be repeated. */
   async function send(to: KeptConnection, write: Write, idempotencyKey: string | undefined): Promise<boolean> {
@@ -64,7 +70,7 @@ export function startWriters(deps: {
       }
       if (current === undefined || !current.open || current.busy) current = await connection();
       if (current === undefined) {
-        await pause(REFUSED_PAUSE_MS);
+        await pause(THINK_MS_MAX);
         continue;
       }
       write ??= ledger.begin(flagId);

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
-import { checkSum, loadUws } from '../../../src/worker/transport/load-uws.ts';
+import { checkSum } from '../../../src/run/server-library.ts';
+import { loadUws } from '../../../src/worker/transport/load-uws.ts';
 
 const ABC = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
 

@@ -1,6 +1,7 @@
 // How a worker's clients are sent away: spread, each at the time that it was told, and all in time.
 import { test } from 'tap';
 import type { Clock } from '../../../../src/run/clock.ts';
+import type { Slices } from '../../../../src/worker/slices.ts';
 import { createGoodbyes } from '../../../../src/worker/socket/goodbyes.ts';
 
 interface Client {
@@ -60,10 +61,13 @@ function spread(): () => number {
   return () => (i++ * 0.618034) % 1;
 }
 
+/** A slice that lasts as long as it takes. */
+const slices = (): Slices => ({ pause: () => undefined });
+
 test('each goes at the time that it was told, no more of them at a time than their share', async (t) => {
   const { clock, run, client } = scene();
   const clients = Array.from({ length: 4500 }, () => client());
-  const goodbyes = createGoodbyes({ clock, random: spread() });
+  const goodbyes = createGoodbyes({ clock, random: spread(), slices });
   goodbyes.begin(clients, 25_000);
   while (clients.some(({ toldMs }) => toldMs === undefined)) await new Promise(setImmediate);
   await new Promise(setImmediate);
@@ -90,7 +94,7 @@ test('each goes at the time that it was told, no more of them at a time than the
 test('with less time they follow each other faster', async (t) => {
   const { clock, run, client } = scene();
   const clients = Array.from({ length: 100 }, () => client());
-  createGoodbyes({ clock, random: spread() }).begin(clients, 600);
+  createGoodbyes({ clock, random: spread(), slices }).begin(clients, 600);
   await new Promise(setImmediate);
   run(601);
   t.ok(clients.every(({ toldMs = 0 }) => toldMs >= 300 && toldMs < 600));
@@ -100,7 +104,7 @@ test('with less time they follow each other faster', async (t) => {
 test('who cannot be told yet is closed at once', (t) => {
   const { clock, client } = scene();
   const early = client(false);
-  createGoodbyes({ clock, random: spread() }).begin([early], 25_000);
+  createGoodbyes({ clock, random: spread(), slices }).begin([early], 25_000);
   t.equal(early.closedMs, 0);
   t.end();
 });
