@@ -34,6 +34,8 @@ interface Rig {
   readonly lines: readonly string[];
   readonly drains: readonly { readonly pid: number; readonly deadlineMs: number }[];
   readonly dead: readonly number[];
+  /** Those of the dead that were told to drain and did. */
+  readonly drained: readonly number[];
   /** The newest living worker of a slot. */
   readonly at: (slot: number) => Forked | undefined;
 }
@@ -58,6 +60,7 @@ function supervise(t: Teardown, options: RigOptions): Rig {
   const lines: string[] = [];
   const drains: { pid: number; deadlineMs: number }[] = [];
   const dead: number[] = [];
+  const drained: number[] = [];
   const log = (fields: object, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
   const supervisor = createSupervisor({
     slots: options.slots,
@@ -68,7 +71,10 @@ function supervise(t: Teardown, options: RigOptions): Rig {
     build: 'test',
     generation: 'now',
     isBehind: (pid) => options.behind?.includes(pid) ?? false,
-    onDead: (pid) => void dead.push(pid),
+    onDead: (pid, wasDrained) => {
+      dead.push(pid);
+      if (wasDrained) drained.push(pid);
+    },
     onUnusable: () => {},
     sendDrain: (pid, { deadlineMs }) => {
       drains.push({ pid, deadlineMs });
@@ -107,7 +113,7 @@ function supervise(t: Teardown, options: RigOptions): Rig {
     forked
       .filter((worker) => worker.slot === slot && worker.child.exitCode === null && worker.child.signalCode === null)
       .at(-1);
-  return { supervisor, runDir, forked, lines, drains, dead, at };
+  return { supervisor, runDir, forked, lines, drains, dead, drained, at };
 }
 
 /** Hello and listening. False when the hello was refused. */
@@ -119,7 +125,7 @@ function join(supervisor: Supervisor, pid: number, slot: number, generation = 'n
 }
 
 test('starts a worker in each slot, names it in the run folder, and replaces one that is killed', async (t) => {
-  const { supervisor, runDir, forked, at, dead, lines } = supervise(t, { slots: 2 });
+  const { supervisor, runDir, forked, at, dead, drained, lines } = supervise(t, { slots: 2 });
   supervisor.start();
   await supervisor.settled();
   await until(() => supervisor.serving() === 2);
@@ -135,6 +141,7 @@ test('starts a worker in each slot, names it in the run folder, and replaces one
   t.equal(runDir.readPid('worker-1')?.pid, forked[2]?.pid);
   const died = lines.find((line) => line.startsWith('worker died'))?.slice('worker died '.length);
   t.match(JSON.parse(died ?? ''), { worker_pid: first, slot: 1, signal: 'SIGKILL', uptime_ms: Number });
+  t.same(drained, []);
 });
 
 test('a worker that is stopped is killed and replaced, even when it is the only one', async (t) => {
@@ -270,7 +277,7 @@ test('files of dead processes, reused numbers and another boot hold nothing up a
 
 test('workers beyond the slots are drained once they join, and stay on file until then', async (t) => {
   const orphans = [identityOf(startSleeper(t)), identityOf(startSleeper(t)), identityOf(startSleeper(t))];
-  const { supervisor, drains, dead, runDir, forked } = supervise(t, {
+  const { supervisor, drains, dead, drained, lines, runDir, forked } = supervise(t, {
     slots: 1,
     timing: PATIENT,
     before: (dir) => {
@@ -299,6 +306,8 @@ test('workers beyond the slots are drained once they join, and stay on file unti
   }
   await until(() => dead.length === 2);
   t.equal(runDir.workers().length, 1);
+  t.same(drained, dead, 'they are no deaths, though nobody knows their exit codes');
+  t.notMatch(lines.join('\n'), /worker died/);
 });
 
 test('a hello that names no process of this machine is refused', async (t) => {
