@@ -75,7 +75,8 @@ class WorkerSupervisor implements Supervisor {
     this.#place(member);
     if (member.drainByMs !== undefined) this.#tellToDrain(member, member.drainByMs);
     else if (this.#drainByMs !== undefined) this.#tellToDrain(member, this.#drainByMs);
-    this.#fill();
+    // Whether it serves is what it says next: until then it would pass for one that is no loss, and one more than is
+    // needed would be started. One that never says so is seen by the next tick.
     this.#notify();
     return true;
   }
