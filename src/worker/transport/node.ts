@@ -254,18 +254,24 @@ function createHttpServer(tls: TlsFiles | undefined, isSocketPath: (path: string
   /** A request that asks for anything but a WebSocket at its address (h2c, say) is one like any other. */
   class Incoming extends IncomingMessage {
     private asksUpgrade: unknown = false;
+    private isHandshake: boolean | undefined;
 
     get upgrade(): boolean {
-      return (
-        this.asksUpgrade === true &&
-        isSocketPath((this.url ?? '').split('?', 1)[0] as string) &&
-        asksForWebSocket(this.method ?? '', (name) => headerOf(this, name)) &&
-        WEB_SOCKET_KEY.test(headerOf(this, 'sec-websocket-key'))
-      );
+      // Once: what it depends on changes, and the library asks again when more comes.
+      this.isHandshake ??= this.asksUpgrade === true && isFree(this.socket) && this.isWellFormed();
+      return this.isHandshake;
     }
 
     set upgrade(value: unknown) {
       this.asksUpgrade = value;
+    }
+
+    private isWellFormed(): boolean {
+      return (
+        isSocketPath((this.url ?? '').split('?', 1)[0] as string) &&
+        asksForWebSocket(this.method ?? '', (name) => headerOf(this, name)) &&
+        WEB_SOCKET_KEY.test(headerOf(this, 'sec-websocket-key'))
+      );
     }
   }
   const settings = {
@@ -284,12 +290,20 @@ function createHttpServer(tls: TlsFiles | undefined, isSocketPath: (path: string
           ...settings,
           cert: readFileSync(tls.certFile),
           key: readFileSync(tls.keyFile),
+          // Whatever Node was told on its command line.
+          minVersion: 'TLSv1.2',
           ciphers: TLS_CIPHERS,
           handshakeTimeout: STALLED_MS,
         });
   // The bound is that of their bytes; past this number the library would leave some out.
   server.maxHeadersCount = 0;
   return server as Server;
+}
+
+/** Whether the replies of all requests before are out: a handshake in a row behind one has no connection to take over. */
+function isFree(socket: NetSocket & { readonly _httpMessage?: unknown }): boolean {
+  // The library keeps the reply that is being written there, and throws when a second one is to be.
+  return socket._httpMessage === undefined || socket._httpMessage === null;
 }
 
 /** Whatever the parser makes nothing of. */
