@@ -398,3 +398,37 @@ test('workers of another generation serve on while new ones die, and go one for 
   t.match(supervisor.standing(), { serving: 2, old: 0, replaced: 2 });
   t.match(lines.join('\n'), /worker adopted .*"generation":"before","old":true/);
 });
+
+test('a worker that says it drains gives its place to another at once, and is ended at its deadline', async (t) => {
+  const orphan = identityOf(startSleeper(t));
+  const { supervisor, forked, runDir, drains } = supervise(t, {
+    slots: 1,
+    timing: PATIENT,
+    before: (dir) => dir.writePid('worker-1', orphan),
+  });
+  supervisor.start();
+  const { pid, startTime } = orphan;
+  t.ok(supervisor.joined({ pid, startTime, slot: 1, build: 'test', generation: 'now', draining: true }));
+  t.same(
+    forked.map(({ slot }) => slot),
+    [1],
+  );
+  t.same(
+    drains.map(({ deadlineMs }) => deadlineMs),
+    [5000],
+  );
+  t.equal(runDir.readPid('worker-2')?.pid, pid, 'it is on file until it ends');
+  await until(() => supervisor.serving() === 1);
+});
+
+test('a worker that was started here is not replaced, though its files were built anew before its start', async (t) => {
+  const { supervisor, forked, drains } = supervise(t, { slots: 1, silent: true, timing: PATIENT });
+  supervisor.start();
+  const { pid = 0, slot = 0 } = forked[0] ?? {};
+  const { startTime = '' } = identify(pid) ?? {};
+  t.ok(supervisor.joined({ pid, startTime, slot, build: 'another', generation: 'now' }));
+  supervisor.ready(pid);
+  t.match(supervisor.standing(), { serving: 1, old: 0 });
+  t.equal(forked.length, 1, 'its successor would be the same');
+  t.same(drains, []);
+});
