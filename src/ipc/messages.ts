@@ -181,6 +181,8 @@ export type ToPrimary =
       readonly generation?: string;
       /** The latest term that it has heard of. Absent: none. */
       readonly term?: number;
+      /** It takes no new connections and ends soon: told to by a primary before this one, or as an orphan. Absent: no. */
+      readonly draining?: boolean;
     }
   | { readonly type: 'ack'; readonly epoch: string; readonly revision: number }
   | { readonly type: 'resend'; readonly revision: number; readonly reason: string }

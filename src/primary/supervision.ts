@@ -49,6 +49,8 @@ export interface JoiningWorker {
   readonly build: string;
   /** undefined: of a build that knows of none. */
   readonly generation?: string | undefined;
+  /** It was told to end before it came here. */
+  readonly draining?: boolean | undefined;
 }
 
 export interface Standing {

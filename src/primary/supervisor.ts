@@ -55,14 +55,16 @@ class WorkerSupervisor implements Supervisor {
     this.#notify();
   }
 
-  joined({ pid, startTime, slot, build, generation = '' }: JoiningWorker): boolean {
+  joined({ pid, startTime, slot, build, generation = '', draining = false }: JoiningWorker): boolean {
     const identity = identify(pid);
     if (identity === undefined || identity.startTime !== startTime || this.#closed) return false;
     const known = this.#members.get(pid);
     // The number was used again before the death of its last bearer was noticed.
     if (known !== undefined && known.identity.startTime !== startTime) this.#died(known, undefined, undefined);
     const member = this.#members.get(pid) ?? this.#adopt(identity, slot);
-    member.old = build !== this.#deps.build || generation !== this.#deps.generation;
+    // One that was started here is what any other would be, though its files may have been built anew meanwhile.
+    member.old = !member.child && (build !== this.#deps.build || generation !== this.#deps.generation);
+    if (draining) member.drainByMs ??= this.#awake.ms + this.#deps.drainMs;
     if (!member.child && !member.everLinked)
       this.#deps.log.info({ worker_pid: pid, slot: member.slot, build, generation, old: member.old }, 'worker adopted');
     member.linked = true;
@@ -75,17 +77,17 @@ class WorkerSupervisor implements Supervisor {
     this.#place(member);
     if (member.drainByMs !== undefined) this.#tellToDrain(member, member.drainByMs);
     else if (this.#drainByMs !== undefined) this.#tellToDrain(member, this.#drainByMs);
-    // Whether it serves is what it says next: until then it would pass for one that is no loss, and one more than is
-    // needed would be started. One that never says so is seen by the next tick.
+    // One that stands in says in its next message whether it listens: until then it would count as nobody.
+    if (!isStandIn(member)) this.#fill();
     this.#notify();
     return true;
   }
 
-  /** An old worker gives its slot to the one that replaces it; a newer one that is too many takes a free one. */
+  /** A worker that is old or drains gives its slot to the next; a newer one that is too many takes a free one. */
   #place(member: Member): void {
     const { runDir } = this.#deps;
     const before = `worker-${member.file}` as const;
-    if (member.old && member.slot !== undefined) {
+    if ((member.old || member.drainByMs !== undefined) && member.slot !== undefined) {
       this.#slots.free(member.slot, Number.POSITIVE_INFINITY);
       member.slot = undefined;
       member.file = this.#surplusFile();

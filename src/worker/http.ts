@@ -56,7 +56,7 @@ export interface Http {
    * Unready at once, and else as ever for `delayMs`: until load balancers have seen it, who is told to come back on
    * another connection comes back to this worker. Then takes no new connections and closes each with its next reply.
    * Resolves when all are closed: nothing is in flight, no WebSocket is left, and no request has come for `idleMs`;
-   * after `deadlineMs`, which includes the delay, in any case. May be called twice.
+   * after `deadlineMs`, which includes the delay, in any case. May be called again: the shorter times count.
    */
   drain(delayMs: number, deadlineMs: number, idleMs: number): Promise<void>;
   /** Cuts every connection. May be called twice. */
@@ -120,7 +120,8 @@ export function createHttp(deps: HttpDeps): Http {
   let listenPort = deps.config.port;
   let transport: Transport | undefined;
   let standing: NodeJS.Timeout | undefined;
-  let drained: Promise<void> | undefined;
+  /** It takes no new connections any more. */
+  let hasLeft = false;
 
   async function makeTransport(): Promise<Transport> {
     const made = await createTransport(deps.config.transport, {
@@ -150,14 +151,14 @@ export function createHttp(deps: HttpDeps): Http {
       overload.start();
       return listenPort;
     },
-    drain: (delayMs, deadlineMs, idleMs) => {
+    drain: async (delayMs, deadlineMs, idleMs) => {
+      const waitMs = hasLeft ? 0 : delayMs;
       state.draining = true;
-      drained ??= delay(delayMs).then(() => {
-        const msMax = Math.max(0, deadlineMs - delayMs - EXIT_MARGIN_MS);
-        sockets.drain(Math.max(0, msMax - CLOSE_FRAMES_MS));
-        return transport?.drain(idleMs, msMax);
-      });
-      return drained;
+      await delay(waitMs);
+      hasLeft = true;
+      const msMax = Math.max(0, deadlineMs - waitMs - EXIT_MARGIN_MS);
+      sockets.drain(Math.max(0, msMax - CLOSE_FRAMES_MS));
+      await transport?.drain(idleMs, msMax);
     },
     close: () => {
       gate.close();

@@ -39,6 +39,8 @@ type Hello = Extract<ToPrimary, { type: 'hello' }>;
  * again within that time, and a service that stops has others to go to.
  */
 const STOP_IDLE_MS = 1000;
+/** An orphan cannot tell whether others go as well, so it waits as one that is replaced does. */
+const ORPHAN_IDLE_MS = 5000;
 
 /** Resolves when the worker listens. It ends by itself: drained, orphaned for too long, or by a bug. */
 export async function runWorker(slot: number, generation: string): Promise<void> {
@@ -52,7 +54,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
 
   const link = createPrimaryLink({
     socketPath: () => runDir.socketPath(),
-    hello: () => sayHello({ slot, build, generation }, holder, limiter),
+    hello: () => sayHello({ slot, build, generation, draining }, holder, limiter),
     receive,
     onConnected() {
       clearTimeout(orphanTimer);
@@ -94,7 +96,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
   /** An orphan for ORPHAN_TIMEOUT_MS drains; one whose primary died before it was reached is an orphan too. */
   function awaitPrimary(): void {
     if (config.orphanTimeoutMs === 0) return;
-    const end = (): void => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0, STOP_IDLE_MS);
+    const end = (): void => void drain('orphaned for ORPHAN_TIMEOUT_MS', config.shutdownTimeoutMs, 0, ORPHAN_IDLE_MS);
     orphanTimer = setTimeout(end, config.orphanTimeoutMs);
   }
 
@@ -105,9 +107,11 @@ export async function runWorker(slot: number, generation: string): Promise<void>
     } else holder.receive(message);
   }
 
-  /** Answers what is in flight, then exits; at the deadline in any case, orphaned or not. */
+  /**
+   * Answers what is in flight, then exits; at the deadline in any case, orphaned or not. Asked for again, by a service that
+   * stops while this worker is replaced, the shorter times count.
+   */
   async function drain(why: string, deadlineMs: number, delayMs: number, idleMs: number): Promise<void> {
-    if (draining) return;
     draining = true;
     logger.info({ why, deadline_ms: deadlineMs }, 'draining');
     setTimeout(() => process.exit(0), deadlineMs);
@@ -119,7 +123,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
 
   onSignal((signal) => {
     // While the primary stands, signals are the launcher's business: a terminal sends them to the whole group.
-    if (!link.connected) void drain(signal, config.shutdownTimeoutMs, config.drainDelayMs, STOP_IDLE_MS);
+    if (!link.connected && !draining) void drain(signal, config.shutdownTimeoutMs, config.drainDelayMs, ORPHAN_IDLE_MS);
   });
 
   awaitPrimary();
@@ -197,7 +201,11 @@ function waitsForPort(http: Http, link: DialledLink, runDir: RunDir): boolean {
   return true;
 }
 
-function sayHello(own: Pick<Hello, 'slot' | 'build' | 'generation'>, holder: SnapshotHolder, limiter: Limiter): Hello {
+function sayHello(
+  own: Pick<Hello, 'slot' | 'build' | 'generation' | 'draining'>,
+  holder: SnapshotHolder,
+  limiter: Limiter,
+): Hello {
   return {
     type: 'hello',
     role: 'worker',

@@ -114,3 +114,13 @@ test('at the deadline it ends, whatever still asks', async (t) => {
   await idle.closed;
   await t.rejects(never);
 });
+
+test('asked again to drain it waits for the shorter time', async (t) => {
+  const serving = await start(t);
+  const idle = await keep(serving);
+  const drained = serving.http.drain(0, 25_000, 60_000);
+  await untilRefused(serving.port);
+  await serving.http.drain(60_000, 120_000, 0);
+  await idle.closed;
+  await drained;
+});

@@ -1,11 +1,12 @@
 // SIGHUP: the launcher hands the service over to the build that its path leads to now.
+import { once } from 'node:events';
 import { mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'tap';
 import type { CheckOutcome } from '../../src/launcher/check-build.ts';
 import type { Build } from '../../src/launcher/launcher.ts';
-import { until } from '../unit/run/fixtures/support.ts';
+import { identityOf, startSleeper, until } from '../unit/run/fixtures/support.ts';
 import { FAKE_PRIMARY, launch } from './fixtures/launcher-rig.ts';
 
 interface Teardown {
@@ -208,4 +209,17 @@ test('a crash starts the build that ran last again, not what the link leads to b
   await crash();
   t.equal(rig.starts()[2]?.main, path('b'));
   t.equal(rig.starts()[2]?.generation, 'c0ffee-0');
+});
+
+test('SIGTERM after a primary has left ends the workers that it left behind', async (t) => {
+  const worker = startSleeper(t);
+  const gone = once(worker, 'exit');
+  const rig = launch(t, 'good', { before: (runDir) => runDir.writePid('worker-1', identityOf(worker)) });
+  await until(() => rig.readyCount() === 1);
+  rig.launcher.signal('SIGHUP');
+  await until(() => rig.read('leaves') !== '');
+  rig.launcher.signal('SIGTERM');
+  t.equal(await rig.ended, 0);
+  t.same(await gone, [null, 'SIGTERM']);
+  t.notMatch(rig.lines.join('\n'), /killing workers/);
 });

@@ -176,13 +176,15 @@ export interface ListenOptions {
   readonly host?: string;
   readonly trustProxy?: readonly string[];
   readonly tls?: TlsFiles;
+  /** Left out: the one under test. */
+  readonly transport?: 'uws' | 'node';
 }
 
 export async function startServing(
   snapshot: ServingSnapshot | undefined,
   allowedOrigins: readonly string[] = [],
   socketAuthMs = 5000,
-  { host = '127.0.0.1', trustProxy = [], tls }: ListenOptions = {},
+  { host = '127.0.0.1', trustProxy = [], tls, transport = transportUnderTest }: ListenOptions = {},
 ): Promise<Serving> {
   const waiters = new Set<{ readonly revision: number; readonly done: (reached: boolean) => void }>();
   const swapListeners: (() => void)[] = [];
@@ -249,7 +251,7 @@ export async function startServing(
       host,
       port: 0,
       allowedOrigins,
-      transport: transportUnderTest,
+      transport,
       trustProxy,
       workers: 1,
       connectionsPerAddress: 0,

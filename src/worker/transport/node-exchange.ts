@@ -2,35 +2,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { canonicalAddress } from './address.ts';
-import type { ByteBudget } from './byte-budget.ts';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { type Connection, connectionOf } from './node-connection.ts';
-import { isLarge, NodeLargeReply } from './node-large-reply.ts';
+import { NodeLargeReply } from './node-large-reply.ts';
 import { writeHead } from './node-reply.ts';
 import { NodeReplyStream } from './node-reply-stream.ts';
+import { isLarge, type Shared } from './shared.ts';
 import type { Exchange, Head, HeldExchange, ReplyStream, StreamKind } from './transport.ts';
 
 const NOTHING = new Uint8Array(0);
 const NOT_ASCII = /[\x80-\xff]/;
 /** `GET http://host/path HTTP/1.1`, as proxies are asked: what comes before the path. */
 const SCHEME_AND_HOST = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?]*/;
-
-/** What the connections of one server have in common. */
-export interface Shared {
-  draining: boolean;
-  /** Each reply closes its connection: of a drain, or because there are too many. */
-  closing: boolean;
-  /** Held, and not answered yet. */
-  inFlight: number;
-  /** performance.now() of the last request or reply; kept while draining only. */
-  lastRequestMs: number;
-  /** Replies without an end of their own: not in flight, and ended by a drain. */
-  readonly endless: Set<NodeReplyStream>;
-  /** Replies that their clients have not taken. */
-  readonly unread: ByteBudget;
-  /** Bodies that have not ended. */
-  readonly bodies: ByteBudget;
-}
 
 /** The one exchange that all synchronous handlers share. */
 export class NodeExchange implements Exchange {
@@ -43,9 +26,9 @@ export class NodeExchange implements Exchange {
   private awaitsContinue = false;
   private target = '';
   private queryAt = -1;
-  private readonly shared: Shared;
+  private readonly shared: Shared<NodeReplyStream>;
 
-  constructor(shared: Shared) {
+  constructor(shared: Shared<NodeReplyStream>) {
     this.shared = shared;
   }
 
@@ -132,7 +115,7 @@ class Held implements HeldExchange {
   aborted = false;
   private readonly req: IncomingMessage;
   private readonly res: ServerResponse;
-  private readonly shared: Shared;
+  private readonly shared: Shared<NodeReplyStream>;
   private readonly connection: Connection;
   private readonly incoming: IncomingBody;
   private closing: boolean;
@@ -142,7 +125,7 @@ class Held implements HeldExchange {
   constructor(
     req: IncomingMessage,
     res: ServerResponse,
-    shared: Shared,
+    shared: Shared<NodeReplyStream>,
     closing: boolean,
     bodyBytesMax: number,
     unreadBytesMax: number,
@@ -319,7 +302,7 @@ function declaredBytes(req: IncomingMessage): number | undefined {
 }
 
 function write(
-  shared: Shared,
+  shared: Shared<NodeReplyStream>,
   req: IncomingMessage,
   res: ServerResponse,
   status: string,

@@ -5,10 +5,6 @@ import { limits } from '../../limits.ts';
 import type { BudgetHolder, ByteBudget } from './byte-budget.ts';
 import type { Connection, Pending } from './node-connection.ts';
 
-export function isLarge(body: string | Uint8Array): boolean {
-  return body.length > limits.wholeReplyBytesMax;
-}
-
 export class NodeLargeReply implements BudgetHolder, Pending {
   readonly isPaced = true;
   readonly isReceiving = false;

@@ -8,21 +8,20 @@ import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { errors } from '../../errors.ts';
 import { limits } from '../../limits.ts';
 import { sharesPortByNode } from '../../run/server-library.ts';
-import { ByteBudget } from './byte-budget.ts';
+import { createDrain } from './drain.ts';
 import { asksForWebSocket } from './handshake.ts';
 import { Connection, connectionOf, endGently, STALLED_MS } from './node-connection.ts';
-import { addressOf, headerOf, NodeExchange, type Shared } from './node-exchange.ts';
+import { addressOf, headerOf, NodeExchange } from './node-exchange.ts';
 import { Patterns } from './node-patterns.ts';
+import type { NodeReplyStream } from './node-reply-stream.ts';
 import { IDLE_TURNS, NodeSocket, type NodeSockets } from './node-socket.ts';
-import { quietTurn, until } from './quiet-turn.ts';
+import { createShared } from './shared.ts';
 import type { SocketRoute } from './socket.ts';
 import { TLS_CIPHERS } from './tls-ciphers.ts';
 import type { Handler, TlsFiles, Transport, TransportOptions } from './transport.ts';
 
 /** How often the server looks for requests whose head does not come to its end. */
 const HEAD_LOOK_MS = 1000;
-/** A client's last messages are still coming in when its socket is over. */
-const SOCKET_LINGER_MS = 100;
 /** Past the limit that is told in words, up to which a message is still taken in. */
 const MESSAGE_BYTES_FACTOR = 2;
 /** As many pings as fit into one read. */
@@ -32,15 +31,7 @@ const WEB_SOCKET_KEY = /^[+/0-9A-Za-z]{22}==$/;
 
 /** Makes a server that does not listen yet. Throws when the files of TLS cannot be read. */
 export function createNodeTransport(options: TransportOptions): Transport {
-  const shared: Shared = {
-    draining: false,
-    closing: false,
-    inFlight: 0,
-    lastRequestMs: 0,
-    endless: new Set(),
-    unread: new ByteBudget(limits.unreadRepliesBytesMax),
-    bodies: new ByteBudget(limits.unendedBodiesBytesMax),
-  };
+  const shared = createShared<NodeReplyStream>();
   const sockets: NodeSockets = {
     socketCount: 0,
     lastSocketEndMs: 0,
@@ -54,7 +45,6 @@ export function createNodeTransport(options: TransportOptions): Transport {
   const socketRoutes = new Map<string, MountedRoute>();
   let fallback: Handler = () => {};
   let closed = false;
-  let drained: Promise<void> | undefined;
   const live = new NodeExchange(shared);
 
   const server = createHttpServer(options.tls, (path) => socketRoutes.has(path));
@@ -162,10 +152,15 @@ export function createNodeTransport(options: TransportOptions): Transport {
       fallback = handler;
     },
     listen: (host, port) => listen(server, host, port),
-    drain: (idleMs, msMax) => {
-      drained ??= leave(idleMs, msMax);
-      return drained;
-    },
+    drain: createDrain({
+      shared,
+      sockets,
+      closeListenSocket,
+      connectionCount: () => connections.size,
+      isBusy,
+      isClosed: () => closed,
+      close,
+    }),
     standing: {
       get connections() {
         return openCount;
@@ -183,27 +178,6 @@ export function createNodeTransport(options: TransportOptions): Transport {
     close,
   };
 
-  async function leave(idleMs: number, msMax: number): Promise<void> {
-    await quietTurn();
-    // In this order: who is told to come back on another connection must not find this process listening.
-    closeListenSocket();
-    shared.draining = true;
-    shared.closing = true;
-    for (const stream of [...shared.endless]) stream.drain();
-    const startedMs = Date.now();
-    const isOver = (nowMs: number): boolean => {
-      const isIdle = nowMs - Math.max(startedMs, shared.lastRequestMs) >= idleMs;
-      const isAsked = connections.size > 0 && (!isIdle || isBusy());
-      const hasSockets = sockets.socketCount > 0 || nowMs - sockets.lastSocketEndMs < SOCKET_LINGER_MS;
-      return closed || nowMs - startedMs >= msMax || !(isAsked || hasSockets);
-    };
-    do {
-      await until(isOver);
-      // A request that waits to be read when its connection is closed would be reset: there may be one by now.
-      await quietTurn();
-    } while (!isOver(Date.now()));
-    close();
-  }
   function close(): void {
     if (closed) return;
     closed = true;
@@ -254,18 +228,24 @@ function createHttpServer(tls: TlsFiles | undefined, isSocketPath: (path: string
   /** A request that asks for anything but a WebSocket at its address (h2c, say) is one like any other. */
   class Incoming extends IncomingMessage {
     private asksUpgrade: unknown = false;
+    private isHandshake: boolean | undefined;
 
     get upgrade(): boolean {
-      return (
-        this.asksUpgrade === true &&
-        isSocketPath((this.url ?? '').split('?', 1)[0] as string) &&
-        asksForWebSocket(this.method ?? '', (name) => headerOf(this, name)) &&
-        WEB_SOCKET_KEY.test(headerOf(this, 'sec-websocket-key'))
-      );
+      // Once: what it depends on changes, and the library asks again when more comes.
+      this.isHandshake ??= this.asksUpgrade === true && isFree(this.socket) && this.isWellFormed();
+      return this.isHandshake;
     }
 
     set upgrade(value: unknown) {
       this.asksUpgrade = value;
+    }
+
+    private isWellFormed(): boolean {
+      return (
+        isSocketPath((this.url ?? '').split('?', 1)[0] as string) &&
+        asksForWebSocket(this.method ?? '', (name) => headerOf(this, name)) &&
+        WEB_SOCKET_KEY.test(headerOf(this, 'sec-websocket-key'))
+      );
     }
   }
   const settings = {
@@ -284,12 +264,20 @@ function createHttpServer(tls: TlsFiles | undefined, isSocketPath: (path: string
           ...settings,
           cert: readFileSync(tls.certFile),
           key: readFileSync(tls.keyFile),
+          // Whatever Node was told on its command line.
+          minVersion: 'TLSv1.2',
           ciphers: TLS_CIPHERS,
           handshakeTimeout: STALLED_MS,
         });
   // The bound is that of their bytes; past this number the library would leave some out.
   server.maxHeadersCount = 0;
   return server as Server;
+}
+
+/** Whether the replies of all requests before are out: a handshake in a row behind one has no connection to take over. */
+function isFree(socket: NetSocket & { readonly _httpMessage?: unknown }): boolean {
+  // The library keeps the reply that is being written there, and throws when a second one is to be.
+  return socket._httpMessage === undefined || socket._httpMessage === null;
 }
 
 /** Whatever the parser makes nothing of. */

@@ -116,7 +116,8 @@ export interface Transport {
   /**
    * Closes the listen socket; from then on every reply closes its connection. Waits until no WebSocket is left (their
    * owners end them), nothing is in flight, and no other connection is left or no request has come for `idleMs`; at most
-   * for `msMax`. Then it closes what is left, which is idle unless the time was up, and resolves. May be called twice.
+   * for `msMax`. Then it closes what is left, which is idle unless the time was up, and resolves. May be called again:
+   * the shorter times count.
    */
   drain(idleMs: number, msMax: number): Promise<void>;
   /** What is open, and what of it clients have not taken. */

@@ -1,12 +1,6 @@
 // The whole of a reply on uWebSockets.js, inside of a cork: what must be written in which way, found by trying.
 import type { HttpResponse } from 'uWebSockets.js';
-import { limits } from '../../limits.ts';
 import type { Head } from './transport.ts';
-
-/** In bytes, or at least in characters. */
-export function isLarge(body: string | Uint8Array): boolean {
-  return body.length > limits.wholeReplyBytesMax;
-}
 
 export function write(
   res: HttpResponse,

@@ -3,10 +3,11 @@
 // writes outside a cork, an exception or a forgotten reply that would end the process.
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t } from 'uWebSockets.js';
 import { addressFromBytes } from './address.ts';
+import { createDrain } from './drain.ts';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { loadUws } from './load-uws.ts';
-import { quietTurn, until } from './quiet-turn.ts';
 import { UwsReplyStream } from './reply-stream.ts';
+import { createShared, isLarge, type Shared } from './shared.ts';
 import type { SocketRoute } from './socket.ts';
 import { TLS_CIPHERS } from './tls-ciphers.ts';
 import type {
@@ -20,12 +21,8 @@ import type {
   TransportOptions,
 } from './transport.ts';
 import { UwsLargeReply } from './uws-large-reply.ts';
-import { createShared, type Shared } from './uws-shared.ts';
 import { asksForUpgrade, type SocketsShared, socketBehavior, UwsSocket } from './uws-socket.ts';
-import { isLarge, write, writeEmpty } from './uws-write.ts';
-
-/** A process that ends while a client's last messages are still coming in would reset what it sent that client. */
-const SOCKET_LINGER_MS = 100;
+import { write, writeEmpty } from './uws-write.ts';
 
 /** Loads the library (after its checksum) and makes a server that does not listen yet. */
 export async function createUwsTransport(options: TransportOptions): Promise<Transport> {
@@ -35,7 +32,7 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
     tls === undefined
       ? uws.App()
       : uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile, ssl_ciphers: TLS_CIPHERS });
-  const shared = createShared();
+  const shared = createShared<UwsReplyStream>();
   const sockets: SocketsShared = {
     socketCount: 0,
     lastSocketEndMs: 0,
@@ -46,7 +43,6 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
   let fallback: Handler = () => {};
   let listenSocket: us_listen_socket | undefined;
   let closed = false;
-  let drained: Promise<void> | undefined;
   // The type declarations leave `filter` out: called with +1 for a connection that opens and -1 for one that closes.
   const counting = app as unknown as { filter(visit: (res: HttpResponse, change: number) => number): void };
   counting.filter((res, change) => {
@@ -123,10 +119,15 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
           return resolve(uws.us_socket_local_port(token as unknown as Parameters<typeof uws.us_socket_local_port>[0]));
         });
       }),
-    drain: (idleMs, msMax) => {
-      drained ??= leave(idleMs, msMax);
-      return drained;
-    },
+    drain: createDrain({
+      shared,
+      sockets,
+      closeListenSocket,
+      connectionCount: () => connectionCount,
+      isBusy: () => shared.inFlight > 0,
+      isClosed: () => closed,
+      close,
+    }),
     standing: {
       get connections() {
         return connectionCount + sockets.socketCount;
@@ -144,27 +145,6 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
     close,
   };
 
-  async function leave(idleMs: number, msMax: number): Promise<void> {
-    await quietTurn();
-    // In this order: who is told to come back on another connection must not find this process listening.
-    closeListenSocket();
-    shared.draining = true;
-    shared.closing = true;
-    for (const stream of [...shared.endless]) stream.drain();
-    const startedMs = Date.now();
-    const isOver = (nowMs: number): boolean => {
-      const isIdle = nowMs - Math.max(startedMs, shared.lastRequestMs) >= idleMs;
-      const isAsked = connectionCount > 0 && (shared.inFlight > 0 || !isIdle);
-      const hasSockets = sockets.socketCount > 0 || nowMs - sockets.lastSocketEndMs < SOCKET_LINGER_MS;
-      return closed || nowMs - startedMs >= msMax || !(isAsked || hasSockets);
-    };
-    do {
-      await until(isOver);
-      // A request that waits to be read when its connection is closed would be reset: there may be one by now.
-      await quietTurn();
-    } while (!isOver(Date.now()));
-    close();
-  }
   function close(): void {
     if (closed) return;
     closed = true;
@@ -181,9 +161,9 @@ class LiveExchange implements Exchange {
   private res!: HttpResponse;
   private req!: HttpRequest;
   private closing = false;
-  private readonly shared: Shared;
+  private readonly shared: Shared<UwsReplyStream>;
 
-  constructor(shared: Shared) {
+  constructor(shared: Shared<UwsReplyStream>) {
     this.shared = shared;
   }
 
@@ -259,7 +239,7 @@ class LiveExchange implements Exchange {
 class Held implements HeldExchange {
   aborted = false;
   private readonly res: HttpResponse;
-  private readonly shared: Shared;
+  private readonly shared: Shared<UwsReplyStream>;
   private readonly incoming: IncomingBody;
   private closing: boolean;
   private open = true;
@@ -267,7 +247,13 @@ class Held implements HeldExchange {
   private isCorked = false;
   private reply: UwsReplyStream | undefined;
 
-  constructor(res: HttpResponse, shared: Shared, closing: boolean, bodyBytesMax: number, unreadBytesMax: number) {
+  constructor(
+    res: HttpResponse,
+    shared: Shared<UwsReplyStream>,
+    closing: boolean,
+    bodyBytesMax: number,
+    unreadBytesMax: number,
+  ) {
     this.res = res;
     this.shared = shared;
     this.closing = closing;
@@ -308,7 +294,7 @@ class Held implements HeldExchange {
   send(status: string, head: Head, body: string | Uint8Array): void {
     if (!this.settle()) return;
     const closing = this.closing || this.shared.closing;
-    if (isLarge(body) && !this.shared.draining) return this.sendLarge(status, head, body, closing);
+    if (isLarge(body)) return this.sendLarge(status, head, body, closing);
     this.leave();
     if (this.isCorked) write(this.res, status, head, body, closing);
     else this.res.cork(() => write(this.res, status, head, body, closing));

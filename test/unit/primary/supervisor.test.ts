@@ -1,122 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join as joinPath } from 'node:path';
+import type { ChildProcess } from 'node:child_process';
 import { test } from 'tap';
-import type { Supervisor } from '../../../src/primary/supervision.ts';
-import { createSupervisor } from '../../../src/primary/supervisor.ts';
-import type { SupervisorTiming } from '../../../src/primary/supervisor-timing.ts';
-import { systemClock } from '../../../src/run/clock.ts';
 import { identify, isAlive } from '../../../src/run/process-identity.ts';
-import { openRunDir, type RunDir } from '../../../src/run/run-dir.ts';
-import { endChild, fixture, identityOf, startSleeper, until } from '../run/fixtures/support.ts';
-
-const FAKE_WORKER = fixture('fake-worker.mjs', import.meta.url);
-
-/** For tests about something else than silence, on a machine that may be busy. */
-const PATIENT = { silentMs: 60_000, rejoinMs: 60_000 };
-
-interface Teardown {
-  teardown(end: () => void | Promise<void>): unknown;
-}
-
-interface Forked {
-  readonly slot: number;
-  readonly pid: number;
-  readonly atMs: number;
-  readonly child: ChildProcess;
-}
-
-interface Rig {
-  readonly supervisor: Supervisor;
-  readonly runDir: RunDir;
-  readonly forked: readonly Forked[];
-  readonly lines: readonly string[];
-  readonly drains: readonly { readonly pid: number; readonly deadlineMs: number }[];
-  readonly dead: readonly number[];
-  /** The newest living worker of a slot. */
-  readonly at: (slot: number) => Forked | undefined;
-}
-
-interface RigOptions {
-  readonly slots: number;
-  readonly timing?: Partial<SupervisorTiming>;
-  /** Workers do not say hello; the test does. */
-  readonly silent?: boolean;
-  readonly args?: readonly string[];
-  /** Workers that do not serve the newest revision. */
-  readonly behind?: readonly number[];
-  readonly before?: (runDir: RunDir) => void;
-}
-
-/** Real processes; their channel stands for the local socket, and a drain is a SIGTERM. */
-function supervise(t: Teardown, options: RigOptions): Rig {
-  const folder = realpathSync(mkdtempSync(joinPath(tmpdir(), 'burgee-test-')));
-  const runDir = openRunDir(folder);
-  options.before?.(runDir);
-  const forked: Forked[] = [];
-  const lines: string[] = [];
-  const drains: { pid: number; deadlineMs: number }[] = [];
-  const dead: number[] = [];
-  const log = (fields: object, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
-  const supervisor = createSupervisor({
-    slots: options.slots,
-    runDir,
-    clock: systemClock,
-    log: { info: log, warn: log },
-    drainMs: 5000,
-    build: 'test',
-    generation: 'now',
-    isBehind: (pid) => options.behind?.includes(pid) ?? false,
-    onDead: (pid, drained) => void (dead.push(pid) && lines.push(`dead, drained: ${drained}`)),
-    onUnusable: () => {},
-    sendDrain: (pid, { deadlineMs }) => {
-      drains.push({ pid, deadlineMs });
-      process.kill(pid, 'SIGTERM');
-    },
-    timing: { tickMs: 20, silentMs: 1000, rejoinMs: 1000, restartMsMin: 50, ...options.timing },
-    fork(slot) {
-      const child = spawn(process.execPath, [FAKE_WORKER, ...(options.args ?? [])], {
-        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-        env: { ...process.env, NODE_OPTIONS: undefined },
-      });
-      const pid = child.pid ?? 0;
-      forked.push({ slot, pid, atMs: performance.now(), child });
-      child.on('error', () => {});
-      child.on('message', (message) => {
-        if (message === 'beat') supervisor.beat(pid);
-        else if (options.silent !== true) join(supervisor, pid, slot);
-      });
-      child.on('disconnect', () => supervisor.left(pid));
-      return {
-        pid,
-        kill: (signal) => void child.kill(signal),
-        onExit: (ended) => void child.once('exit', (code, signal) => ended(code ?? undefined, signal ?? undefined)),
-      };
-    },
-  });
-  // The supervisor's own timers do not keep a process alive; a primary has its sockets for that.
-  const alive = setInterval(() => {}, 1000);
-  t.teardown(async () => {
-    clearInterval(alive);
-    supervisor.close();
-    for (const { child } of forked) await endChild(child);
-    rmSync(folder, { recursive: true, force: true });
-  });
-  const at = (slot: number): Forked | undefined =>
-    forked
-      .filter((worker) => worker.slot === slot && worker.child.exitCode === null && worker.child.signalCode === null)
-      .at(-1);
-  return { supervisor, runDir, forked, lines, drains, dead, at };
-}
-
-/** Hello and listening. False when the hello was refused. */
-function join(supervisor: Supervisor, pid: number, slot: number, generation = 'now'): boolean {
-  const startTime = identify(pid)?.startTime;
-  if (startTime === undefined || !supervisor.joined({ pid, startTime, slot, build: 'test', generation })) return false;
-  supervisor.ready(pid);
-  return true;
-}
+import { identityOf, startSleeper, until } from '../run/fixtures/support.ts';
+import { join, PATIENT, supervise } from './fixtures/supervisor-rig.ts';
 
 test('starts a worker in each slot, names it in the run folder, and replaces one that is killed', async (t) => {
   const { supervisor, runDir, forked, at, dead, lines } = supervise(t, { slots: 2 });
@@ -397,4 +283,38 @@ test('workers of another generation serve on while new ones die, and go one for 
   t.ok(join(supervisor, second?.pid ?? 0, 2));
   t.match(supervisor.standing(), { serving: 2, old: 0, replaced: 2 });
   t.match(lines.join('\n'), /worker adopted .*"generation":"before","old":true/);
+});
+
+test('a worker that says it drains gives its place to another at once, and is ended at its deadline', async (t) => {
+  const orphan = identityOf(startSleeper(t));
+  const { supervisor, forked, runDir, drains } = supervise(t, {
+    slots: 1,
+    timing: PATIENT,
+    before: (dir) => dir.writePid('worker-1', orphan),
+  });
+  supervisor.start();
+  const { pid, startTime } = orphan;
+  t.ok(supervisor.joined({ pid, startTime, slot: 1, build: 'test', generation: 'now', draining: true }));
+  t.same(
+    forked.map(({ slot }) => slot),
+    [1],
+  );
+  t.same(
+    drains.map(({ deadlineMs }) => deadlineMs),
+    [5000],
+  );
+  t.equal(runDir.readPid('worker-2')?.pid, pid, 'it is on file until it ends');
+  await until(() => supervisor.serving() === 1);
+});
+
+test('a worker that was started here is not replaced, though its files were built anew before its start', async (t) => {
+  const { supervisor, forked, drains } = supervise(t, { slots: 1, silent: true, timing: PATIENT });
+  supervisor.start();
+  const { pid = 0, slot = 0 } = forked[0] ?? {};
+  const { startTime = '' } = identify(pid) ?? {};
+  t.ok(supervisor.joined({ pid, startTime, slot, build: 'another', generation: 'now' }));
+  supervisor.ready(pid);
+  t.match(supervisor.standing(), { serving: 1, old: 0 });
+  t.equal(forked.length, 1, 'its successor would be the same');
+  t.same(drains, []);
 });

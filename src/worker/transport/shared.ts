@@ -1,24 +1,24 @@
-// What the connections of one server on uWebSockets.js have in common.
+// What the connections of one server have in common, whichever library it is built on.
 import { limits } from '../../limits.ts';
 import { ByteBudget } from './byte-budget.ts';
-import type { UwsReplyStream } from './reply-stream.ts';
 
-/** What the connections of one server have in common. */
-export interface Shared {
+export interface Shared<Stream> {
   draining: boolean;
   /** Draining or crowded: each reply closes its connection. */
   closing: boolean;
+  /** Held, and not answered yet; or answered with more than its client has taken. */
   inFlight: number;
+  /** Date.now() of the last request or reply; kept while closing only. */
   lastRequestMs: number;
   /** Replies without an end of their own: not in flight, and ended by a drain. */
-  readonly endless: Set<UwsReplyStream>;
+  readonly endless: Set<Stream>;
   /** Replies that their clients have not taken. */
   readonly unread: ByteBudget;
   /** Bodies that have not ended. */
   readonly bodies: ByteBudget;
 }
 
-export function createShared(): Shared {
+export function createShared<Stream>(): Shared<Stream> {
   return {
     draining: false,
     closing: false,
@@ -28,4 +28,9 @@ export function createShared(): Shared {
     unread: new ByteBudget(limits.unreadRepliesBytesMax),
     bodies: new ByteBudget(limits.unendedBodiesBytesMax),
   };
+}
+
+/** Too much to be handed to the system in one go; in bytes, or at least in characters. */
+export function isLarge(body: string | Uint8Array): boolean {
+  return body.length > limits.wholeReplyBytesMax;
 }
