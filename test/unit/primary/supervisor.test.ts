@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { test } from 'tap';
@@ -397,25 +397,4 @@ test('workers of another generation serve on while new ones die, and go one for 
   t.ok(join(supervisor, second?.pid ?? 0, 2));
   t.match(supervisor.standing(), { serving: 2, old: 0, replaced: 2 });
   t.match(lines.join('\n'), /worker adopted .*"generation":"before","old":true/);
-});
-
-test('keeps a worker whose pid file cannot be written, starts no other for it, and writes the file later', async (t) => {
-  let inTheWay = '';
-  const { supervisor, runDir, forked, lines } = supervise(t, {
-    slots: 1,
-    timing: PATIENT,
-    before(dir) {
-      // Where the file is prepared: as good as a full disk.
-      inTheWay = joinPath(dir.path, `worker-1.pid.${process.pid}.tmp`);
-      mkdirSync(inTheWay);
-    },
-  });
-  supervisor.start();
-  await until(() => supervisor.living().length === 1);
-  t.equal(lines.filter((line) => line.startsWith("a worker's pid file cannot be written")).length, 1);
-  t.equal(runDir.readPid('worker-1'), undefined);
-  rmSync(inTheWay, { recursive: true });
-  await until(() => runDir.readPid('worker-1') !== undefined);
-  t.equal(runDir.readPid('worker-1')?.pid, forked[0]?.pid);
-  t.equal(forked.length, 1);
 });
