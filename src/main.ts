@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Where every process of the service begins: picks launcher, primary or worker, and loads only what that role needs.
 import { writeSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { buildInfo } from './build-info.ts';
 import { DataDirUnusable, EXIT_CONFIGURATION, Owned } from './run/owned.ts';
 
@@ -52,7 +53,7 @@ async function run(role: string | undefined): Promise<number> {
     case undefined:
     case '':
       // PM2's channel would keep the loop alive.
-      return process.exit(await (await import('./launcher/main.ts')).runLauncher());
+      return process.exit(await (await import('./launcher/main.ts')).runLauncher(await startedAs()));
     case 'primary':
       await (await import('./primary/main.ts')).runPrimary(process.env['BURGEE_GENERATION'] ?? '');
       return 0;
@@ -66,6 +67,12 @@ async function run(role: string | undefined): Promise<number> {
       print(2, `burgee: BURGEE_ROLE is set by the service itself; "${role}" is no role. Unset it.`);
       return EXIT_CONFIGURATION;
   }
+}
+
+/** PM2 loads the script into a process of its own, and leaves the path it was given in a variable. */
+async function startedAs(): Promise<string> {
+  const { mainScript } = await import('./launcher/main-script.ts');
+  return mainScript(fileURLToPath(import.meta.url), [process.argv[1], process.env['pm_exec_path']]);
 }
 
 function readSlot(text: string | undefined): number {

@@ -14,7 +14,7 @@ burgee keys revoke KEY_ID
 
 burgee keys works on DATA_DIR (default ./data), beside the running service or without it.
 
-Signals to the process that \`burgee\` or \`npm start\` is:
+Signals to the launcher, whose pid is the first word of DATA_DIR/run/launcher.pid (npm passes on all but SIGHUP):
     SIGTERM, SIGINT   end the service within SHUTDOWN_TIMEOUT_MS; a second one, a second later, ends it at once
     SIGHUP            hand the service over to the build that the path of dist/main.js leads to now, and to renewed
                       certificates, without a failed request; \`burgee check\` must pass for it. The variables stay

@@ -17,11 +17,10 @@ const CHECK_MS_MAX = 15_000;
 const SIGNALS: readonly LauncherSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
 /**
- * Runs the service until it ends; resolves with the exit code. `main` is the script that primary and workers run; default:
- * the one this process was started with. Throws ConfigError, Owned, DataDirUnusable.
+ * Runs the service until it ends; resolves with the exit code. `main` is the script that primary and workers run. Throws
+ * ConfigError, Owned, DataDirUnusable.
  */
-export async function runLauncher(main: string | undefined = process.argv[1]): Promise<number> {
-  if (main === undefined) throw new Error('the path of the main script is unknown');
+export async function runLauncher(main: string): Promise<number> {
   const config = loadConfig(process.env);
   await requireAddress(config.host);
   const tls = readTls(config, Date.now());

@@ -51,7 +51,10 @@ const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string
   ],
   workerReplacements: ['burgee_worker_replacements_total', 'Workers drained because others serve in their place.'],
   primaryTerm: ['burgee_primary_term', 'Grows with each primary of this DATA_DIR; 0 while there is none.'],
-  workerRestarts: ['burgee_worker_restarts_total', 'Workers started in place of one that ended.'],
+  workerRestarts: [
+    'burgee_worker_restarts_total',
+    'Workers that died and were started again; replaced ones are not among them.',
+  ],
   quarantinedFlags: ['burgee_quarantined_flags', 'Flags whose newest version does not compile; an older one serves.'],
 };
 const HELP: Readonly<Record<string, string>> = {

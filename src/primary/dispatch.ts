@@ -36,8 +36,9 @@ export interface Dispatch {
   onClose(link: WorkerLink): void;
   /** Dropped when the worker has no link now. */
   drain(pid: number, drain: Drain): void;
-  dead(pid: number): void;
-  /** Workers that ended since this primary started. */
+  /** `drained`: it was told to end, and did so by itself. */
+  dead(pid: number, drained: boolean): void;
+  /** Workers that ended since this primary started, and were not told to. */
   deaths(): number;
 }
 
@@ -149,8 +150,8 @@ export function createDispatch(deps: {
       links.get(pid)?.send({ type: 'drain', deadlineMs, delayMs, idleMs });
     },
 
-    dead(pid) {
-      deaths++;
+    dead(pid, drained) {
+      if (!drained) deaths++;
       links.delete(pid);
       resends.dead(pid);
       publisher.dead(pid);

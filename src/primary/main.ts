@@ -220,7 +220,7 @@ async function startNode(
   const supervisor = createNodeSupervisor(config, generation, logger, runDir, {
     isBehind: publisher.isBehind,
     sendDrain: (pid, drain) => dispatch.drain(pid, drain),
-    onDead: (pid) => dispatch.dead(pid),
+    onDead: (pid, drained) => dispatch.dead(pid, drained),
     // A primary that found workers serving on this port leaves the others to their backoff: the service is not to end.
     onUnusable: () => {
       if (orphans.length === 0) events.onUnusable();

@@ -25,8 +25,8 @@ export interface SupervisorDeps {
   readonly sendDrain: (pid: number, drain: Drain) => void;
   /** It does not serve the newest revision: of the workers that are to be replaced it goes first. */
   readonly isBehind: (pid: number) => boolean;
-  /** Once for each worker that was ever forked, expected or joined. */
-  readonly onDead: (pid: number) => void;
+  /** Once for each worker that was ever forked, expected or joined; `drained`: it was told to end, and did so by itself. */
+  readonly onDead: (pid: number, drained: boolean) => void;
   /** A worker that was forked here ended before it was ready because of the configuration: another try ends alike. */
   readonly onUnusable: () => void;
   /** What a worker that is replaced, or too many, gets to drain. */

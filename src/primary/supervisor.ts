@@ -75,7 +75,8 @@ class WorkerSupervisor implements Supervisor {
     this.#place(member);
     if (member.drainByMs !== undefined) this.#tellToDrain(member, member.drainByMs);
     else if (this.#drainByMs !== undefined) this.#tellToDrain(member, this.#drainByMs);
-    this.#fill();
+    // Whether it serves is what it says next: until then it would pass for one that is no loss, and one more than is
+    // needed would be started. One that never says so is seen by the next tick.
     this.#notify();
     return true;
   }
@@ -281,11 +282,13 @@ class WorkerSupervisor implements Supervisor {
     const { clock, log, runDir } = this.#deps;
     const uptimeMs = clock.nowMs() - member.bornMs;
     const fields = { worker_pid: pid, slot: member.slot, code, signal, uptime_ms: Math.round(uptimeMs) };
-    if (code === 0 && member.drainByMs !== undefined) log.info(fields, 'worker drained');
+    // An adopted worker's exit code is not to be had.
+    const drained = member.drainByMs !== undefined && !member.killed && (code === 0 || !member.child);
+    if (drained) log.info(fields, 'worker drained');
     else log.warn(fields, 'worker died');
     runDir.removePid(`worker-${member.file}`, member.identity);
     if (member.slot !== undefined) this.#slots.free(member.slot, uptimeMs);
-    this.#deps.onDead(pid);
+    this.#deps.onDead(pid, drained);
     if (code === EXIT_CONFIGURATION && !member.ready) this.#deps.onUnusable();
     this.#fill();
     this.#notify();

@@ -7,8 +7,9 @@ import { findServerLibrary } from '../run/server-library.ts';
 export async function checkWorkerParts(transport: TransportChoice): Promise<readonly string[]> {
   await import('./main.ts');
   const { name, lack } = await findServerLibrary(transport);
-  if (lack !== undefined && transport === 'uws') throw new Error(lack);
+  if (lack !== undefined && transport === 'uws')
+    throw new Error(`${lack} Unset TRANSPORT to serve with Node.js's own server.`);
   const { warning } = createBatchKernel();
   const server = name === 'uws' ? 'uWebSockets.js' : "Node.js's own server, which is slower";
-  return [lack === undefined ? server : `${server}: ${lack}`, warning ?? 'batches in WebAssembly'];
+  return [lack === undefined ? server : `${server} (${lack.replace(/\.$/, '')})`, warning ?? 'batches in WebAssembly'];
 }

@@ -3,7 +3,7 @@
 import { test } from 'tap';
 import { startLoad } from '../support/load.ts';
 import { createPm2Service, isReplaced, preparePm2, readyCount, until } from '../support/pm2.ts';
-import { ADMIN_KEY, alive, signalQuietly } from '../support/service.ts';
+import { ADMIN_KEY, alive, MAIN, signalQuietly } from '../support/service.ts';
 
 const WORKERS = 2;
 const PATH = '/api/v1/flags/steady/evaluate?user_id=user-1';
@@ -25,6 +25,8 @@ test('under PM2', { skip }, async (t) => {
     t.equal(code, 0, output);
     t.match(await service.seen(), { status: 'online', restarts: 0, pid: service.pid('launcher') });
     t.equal(service.workerPids().length, WORKERS);
+    // Not through the file of PM2 that the launcher was started with.
+    for (const pid of [service.pid('primary'), ...service.workerPids()]) t.ok(service.argv(pid).includes(MAIN));
     await service.makeFlag('steady');
   });
 

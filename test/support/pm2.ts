@@ -35,6 +35,8 @@ export interface Pm2Service {
   daemonPid(): number;
   pid(role: 'launcher' | 'primary' | 'worker-1' | 'worker-2'): number;
   workerPids(): number[];
+  /** What a process was started with. */
+  argv(pid: number): string[];
   /** Every living process that was started with this DATA_DIR, whatever the pid files say. */
   processes(): number[];
   /** Ends PM2 and whatever the service left, and removes both folders. */
@@ -120,6 +122,7 @@ export async function createPm2Service(program: string, workers: number): Promis
         .filter((name) => /^worker-\d+\.pid$/.test(name))
         .map((name) => pidIn(dataDir, name))
         .sort((a, b) => a - b),
+    argv: (pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'),
     processes: () =>
       readdirSync('/proc')
         .filter((name) => /^\d+$/.test(name))

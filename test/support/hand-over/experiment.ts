@@ -103,7 +103,9 @@ async function runOnOneService(
   const events: string[] = [];
   const violations: string[] = [];
   let startedMs = performance.now();
-  const note = (text: string): void => void events.push(`${(performance.now() - startedMs).toFixed(0)} ms: ${text}`);
+  const note = (text: string): void => {
+    events.push(`${new Date().toISOString().slice(11, 23)}, ${(performance.now() - startedMs).toFixed(0)} ms: ${text}`);
+  };
   ledger.onViolation((invariant, text) => {
     violations.push(`${invariant}: ${text}`);
     note(`VIOLATED ${invariant}: ${text}`);
@@ -115,14 +117,15 @@ async function runOnOneService(
   const stopOwners = watchOwners(node, ledger);
 
   for (const number of numbers) {
-    events.length = 0;
     violations.length = 0;
     startedMs = performance.now();
+    note(`schedule ${number}`);
     const logFrom = node.output().length;
     await runOne(options, number, rig, note, findings);
     judgeLog(node.output().slice(logFrom), rig);
     if (violations.length > 0 || options.verbose === true)
-      options.onFailure(describe(options.seed, number, events, node.output().slice(logFrom)));
+      // All that its service said: the cause may lie in a schedule before.
+      options.onFailure(describe(options.seed, number, events, node.output()));
     if (options.stopAtFirst === true && violations.length > 0) break;
   }
   writers.stop();

@@ -68,7 +68,7 @@ function supervise(t: Teardown, options: RigOptions): Rig {
     build: 'test',
     generation: 'now',
     isBehind: (pid) => options.behind?.includes(pid) ?? false,
-    onDead: (pid) => void dead.push(pid),
+    onDead: (pid, drained) => void (dead.push(pid) && lines.push(`dead, drained: ${drained}`)),
     onUnusable: () => {},
     sendDrain: (pid, { deadlineMs }) => {
       drains.push({ pid, deadlineMs });
@@ -129,7 +129,7 @@ test('starts a worker in each slot, names it in the run folder, and replaces one
   );
   const first = at(1)?.pid ?? 0;
   process.kill(first, 'SIGKILL');
-  await until(() => dead.includes(first) && supervisor.serving() === 2);
+  await until(() => dead.includes(first) && supervisor.serving() === 2 && lines.includes('dead, drained: false'));
   t.equal(forked.length, 3);
   t.equal(forked[2]?.slot, 1);
   t.equal(runDir.readPid('worker-1')?.pid, forked[2]?.pid);
@@ -270,7 +270,7 @@ test('files of dead processes, reused numbers and another boot hold nothing up a
 
 test('workers beyond the slots are drained once they join, and stay on file until then', async (t) => {
   const orphans = [identityOf(startSleeper(t)), identityOf(startSleeper(t)), identityOf(startSleeper(t))];
-  const { supervisor, drains, dead, runDir, forked } = supervise(t, {
+  const { supervisor, drains, dead, runDir, forked, lines } = supervise(t, {
     slots: 1,
     timing: PATIENT,
     before: (dir) => {
@@ -297,7 +297,7 @@ test('workers beyond the slots are drained once they join, and stay on file unti
     await until(() => identify(pid) === undefined);
     supervisor.left(pid);
   }
-  await until(() => dead.length === 2);
+  await until(() => lines.filter((line) => line === 'dead, drained: true').length === 2);
   t.equal(runDir.workers().length, 1);
 });
 
