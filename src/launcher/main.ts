@@ -51,7 +51,12 @@ export async function runLauncher(main: string): Promise<number> {
     shutdownTimeoutMs: config.shutdownTimeoutMs,
     onReady() {
       // Again, because a launcher that started at the same moment and was then refused may have written over it.
-      runDir.writePid('launcher');
+      try {
+        runDir.writePid('launcher');
+      } catch (error) {
+        // A full disk: the file may be right as it is, and a service that answers is not to end for it.
+        log.warn({ err: error }, "the launcher's pid file cannot be written");
+      }
       // Whoever started it may have gone since: without a callback that would be an error nobody handles.
       process.send?.('ready', undefined, undefined, () => {});
     },

@@ -98,8 +98,21 @@ class WorkerSupervisor implements Supervisor {
       member.file = slot;
     } else return;
     // In this order: a primary that dies in between leaves it on file twice, and not unknown.
-    runDir.writePid(`worker-${member.file}`, member.identity);
-    runDir.removePid(before, member.identity);
+    if (this.#writeFile(member)) runDir.removePid(before, member.identity);
+  }
+
+  /** False on a full disk, say: tried again at each tick, since a worker that serves is worth more than its file. */
+  #writeFile(member: Member): boolean {
+    const wasFiled = member.filed;
+    try {
+      this.#deps.runDir.writePid(`worker-${member.file}`, member.identity);
+      member.filed = true;
+    } catch (error) {
+      member.filed = false;
+      if (wasFiled)
+        this.#deps.log.warn({ worker_pid: member.identity.pid, err: error }, "a worker's pid file cannot be written");
+    }
+    return member.filed;
   }
 
   beat(pid: number): void {
@@ -192,6 +205,7 @@ class WorkerSupervisor implements Supervisor {
     const now = this.#awake.ms;
     for (const member of [...this.#members.values()]) {
       if (this.#buryIfDead(member) || member.killed) continue;
+      if (!member.filed) this.#writeFile(member);
       member.countedSilentMs = member.linked ? this.#silence.counted(member.identity.pid, now - member.heardMs) : 0;
       if (member.drainByMs !== undefined && now > member.drainByMs + this.#timing.drainMarginMs) {
         this.#sigkill(member, 'it did not end by its deadline');
@@ -286,9 +300,9 @@ class WorkerSupervisor implements Supervisor {
     const { runDir } = this.#deps;
     const slot = this.#slots.take(wish);
     const file = slot ?? this.#surplusFile();
-    runDir.writePid(`worker-${file}`, identity);
-    if (file !== wish) runDir.removePid(`worker-${wish}`, identity);
-    return this.#newMember(identity, { slot, file, child: false, joinWithinMs: this.#timing.rejoinMs });
+    const member = this.#newMember(identity, { slot, file, child: false, joinWithinMs: this.#timing.rejoinMs });
+    if (this.#writeFile(member) && file !== wish) runDir.removePid(`worker-${wish}`, identity);
+    return member;
   }
 
   // A number above all slots, so that whoever has to end the service finds the surplus workers too.
@@ -321,7 +335,7 @@ class WorkerSupervisor implements Supervisor {
     const member = this.#newMember(identity, { slot, file: slot, child: true, joinWithinMs: this.#timing.firstJoinMs });
     this.#slots.take(slot);
     forked.onExit((code, signal) => this.#died(member, code, signal));
-    this.#deps.runDir.writePid(`worker-${slot}`, identity);
+    this.#writeFile(member);
   }
 
   #newMember(
@@ -331,6 +345,7 @@ class WorkerSupervisor implements Supervisor {
     const member: Member = {
       identity,
       ...place,
+      filed: true,
       bornMs: this.#deps.clock.nowMs(),
       old: false,
       linked: false,

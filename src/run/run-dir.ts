@@ -155,11 +155,17 @@ function nameFolder(path: string, note: string): void {
   }
 }
 
-/** Writes a small file whole, mode 0600. Flag `wx` refuses an existing one with EEXIST. */
+/**
+ * Writes a small file whole, mode 0600. Flag `wx` refuses an existing one with EEXIST. Where it cannot be filled (a full
+ * disk) none is left: who finds an empty lock takes it for one that is being written, and waits.
+ */
 export function writeNew(path: string, text: string, flag: 'w' | 'wx'): void {
   const descriptor = openSync(path, flag, 0o600);
   try {
     writeSync(descriptor, text);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
   } finally {
     closeSync(descriptor);
   }
