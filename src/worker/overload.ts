@@ -13,6 +13,8 @@ const RISE_TIMES_MAX = 4;
 const FALL = 0.01;
 /** Something of everything is always let in: whether it is still too much can be seen only by that. */
 const SHARE_MAX = 0.9;
+/** What adding shares up may lose of a whole one. */
+const ROUNDING = 1e-9;
 /** So few batches wait for a few large ones, not for too many. */
 const WAITING_MIN = 16;
 /** Over which the pace of batches is taken. */
@@ -89,7 +91,7 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
     sheds(cost: Cost): boolean {
       // Spread evenly: of ten at a share of 0.3 every third or fourth.
       debts[cost] += cost === 'costly' ? Math.min(1, pressure) : Math.max(0, pressure - 1);
-      if (debts[cost] < 1) return false;
+      if (debts[cost] < 1 - ROUNDING) return false;
       debts[cost] -= 1;
       return true;
     },
