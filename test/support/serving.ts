@@ -18,6 +18,7 @@ import { createHashText } from '../../src/snapshot/checksum.ts';
 import type { HttpDeps } from '../../src/worker/http/deps.ts';
 import { createHttp, type Http } from '../../src/worker/http.ts';
 import { ADMITTED, SPENT } from '../../src/worker/limiter.ts';
+import type { Overload } from '../../src/worker/overload.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot, SnapshotHolder } from '../../src/worker/serving.ts';
 import type { TlsFiles } from '../../src/worker/transport/transport.ts';
 import { createUploads } from '../../src/worker/uploads.ts';
@@ -176,13 +177,14 @@ export interface ListenOptions {
   readonly host?: string;
   readonly trustProxy?: readonly string[];
   readonly tls?: TlsFiles;
+  readonly overload?: Overload;
 }
 
 export async function startServing(
   snapshot: ServingSnapshot | undefined,
   allowedOrigins: readonly string[] = [],
   socketAuthMs = 5000,
-  { host = '127.0.0.1', trustProxy = [], tls }: ListenOptions = {},
+  { host = '127.0.0.1', trustProxy = [], tls, overload }: ListenOptions = {},
 ): Promise<Serving> {
   const waiters = new Set<{ readonly revision: number; readonly done: (reached: boolean) => void }>();
   const swapListeners: (() => void)[] = [];
@@ -260,6 +262,7 @@ export async function startServing(
     },
     ownMetrics: () => 'own 1\n',
     socketAuthMs,
+    overload,
   });
   const port = await http.listen();
   const serving: Serving = {
