@@ -287,6 +287,15 @@ export function envExample(): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** The table of docs/operations.md. */
+export function variablesMarkdown(): string {
+  const rows = shown.map(
+    ({ name, allowed, meaning, byDefault }) =>
+      `| \`${name}\` | ${byDefault === '' ? '' : `\`${byDefault}\``} | ${meaning} It must be ${allowed}. |`,
+  );
+  return ['| Variable | Default | What it does |', '|---|---|---|', ...rows].join('\n');
+}
+
 function defaultText({ fallback }: Variable<unknown>): string {
   return typeof fallback === 'string' ? fallback : '';
 }

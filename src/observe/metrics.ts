@@ -38,6 +38,8 @@ export interface NodeMetrics {
 
 const DURATION = 'burgee_http_request_duration_seconds';
 const REQUESTS = 'burgee_requests_total';
+const REQUESTS_HELP = 'Requests answered.';
+const DURATION_HELP = "Time from a request's arrival at a worker to its answer.";
 const DROPPED = 'burgee_log_lines_dropped_total';
 const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string, help: string] } = {
   revision: ['burgee_snapshot_revision', 'Revision of the snapshot this node serves.'],
@@ -85,6 +87,7 @@ const HELP: Readonly<Record<string, string>> = {
   burgee_worker_stale_primaries_total: 'Links that workers dropped because they had heard of a later primary.',
   burgee_worker_snapshot_revision: 'Revision of the snapshot a worker serves.',
   burgee_worker_snapshot_stale_seconds: 'Seconds since a worker heard its snapshot confirmed.',
+  burgee_worker_transport_uws: "1 where uWebSockets.js serves, 0 where Node.js's own server does, which is slower.",
   burgee_worker_unread_reply_bytes: 'Of HTTP replies that the clients of a worker have not taken.',
   burgee_worker_tls_expiry_timestamp_seconds:
     'When the certificate that a worker serves with expires, seconds since 1970.',
@@ -144,6 +147,25 @@ export function createNodeMetrics(
   };
 }
 
+/** The table of docs/operations.md: every metric whose name begins with burgee_, by name. */
+export function metricsMarkdown(): string {
+  const told: Readonly<Record<string, string>> = {
+    ...HELP,
+    ...Object.fromEntries(Object.values(NODE_GAUGES)),
+    [REQUESTS]: REQUESTS_HELP,
+    [DURATION]: DURATION_HELP,
+  };
+  const rows = Object.entries(told)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, help]) => `| \`${name}\` | ${labelsOf(name)} | ${help} |`);
+  return ['| Metric | Labels | What it says |', '|---|---|---|', ...rows].join('\n');
+}
+
+function labelsOf(name: string): string {
+  if (name === REQUESTS || name === DURATION) return '`route`, `status_class`';
+  return name.startsWith('burgee_worker_') && !name.endsWith('_total') ? '`worker`' : '';
+}
+
 /** The metrics as prom-client sees them; `show` sets all of them to what is to be seen next. */
 function createRegistry(processMetrics: boolean): {
   register: Registry;
@@ -154,7 +176,7 @@ function createRegistry(processMetrics: boolean): {
   if (processMetrics) collectDefaultMetrics({ register });
   const requests = new Counter({
     name: REQUESTS,
-    help: 'Requests answered.',
+    help: REQUESTS_HELP,
     labelNames: ['route', 'status_class'],
     registers,
   });
@@ -168,7 +190,7 @@ function createRegistry(processMetrics: boolean): {
         name: DURATION,
         type: 'histogram',
         aggregator: 'sum',
-        help: "Time from a request's arrival at a worker to its answer.",
+        help: DURATION_HELP,
         values: [...histograms].flatMap(([series, row]) => samplesOf(series, row)),
       }),
     reset: () => {},
