@@ -1,12 +1,8 @@
 // Metrics from the count in a worker to the text of the node.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Test, test } from 'tap';
 import type { TallyReport } from '../../../src/ipc/messages.ts';
 import { LATENCY_BUCKETS } from '../../../src/observe/latency-buckets.ts';
 import { createNodeMetrics, type NodeGauges } from '../../../src/observe/metrics.ts';
-import { CLOSE } from '../../../src/worker/socket/connection.ts';
 import { createTallies } from '../../../src/worker/tallies.ts';
 
 const GAUGES: NodeGauges = {
@@ -19,7 +15,6 @@ const GAUGES: NodeGauges = {
   workerRestarts: 1,
   quarantinedFlags: 2,
 };
-const WORKER = fileURLToPath(new URL('../../../src/worker', import.meta.url));
 const ROUTES = ['GET /api/v1/flags/{flag_id}/evaluate', 'POST /api/v1/evaluate'];
 
 test('a request is counted once, in the bucket of its duration, by route and status class', async (t) => {
@@ -67,25 +62,12 @@ test('counters are summed over workers, gauges shown for each', async (t) => {
   t.equal(value(text, 'burgee_worker_snapshot_revision{worker="b"}'), 812);
 });
 
-test('whatever a worker reports has its own words', async (t) => {
-  const told: { counters: string[]; gauges: string[] } = { counters: [], gauges: [] };
-  const calls = /(count|gauge)\(\s*['`]burgee_[a-z0-9_$.{}]+/g;
-  for (const file of readdirSync(WORKER, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.ts'),
-  )) {
-    for (const [call] of readFileSync(join(WORKER, file), 'utf8').matchAll(calls)) {
-      const names = call.includes('${')
-        ? Object.values(CLOSE).map((code) => call.replace(/\$\{.*/, `${code}_total`))
-        : [call];
-      const name = (text: string): string => text.slice(text.indexOf('burgee_'));
-      told[call.startsWith('count') ? 'counters' : 'gauges'].push(...names.map(name));
-    }
-  }
-  t.ok(told.counters.length > 6 && told.gauges.length > 4, 'the calls were found');
-  const ones = (names: string[]): Record<string, number> => Object.fromEntries(names.map((name) => [name, 1]));
-  const text = await textOf({ a: report(ones(told.counters), ones(told.gauges)) });
+// That every name of the sources has its words is held by test/unit/operations-page.test.ts.
+test('what a worker reports is shown with its own words, and what is not known all the same', async (t) => {
+  const text = await textOf({ a: report({}, { burgee_worker_kernel_wasm: 1, burgee_worker_unheard_of: 2 }) });
   t.match(text, 'burgee_worker_kernel_wasm{worker="a"} 1');
-  t.notMatch(text, /Reported by workers/);
+  t.match(text, '# HELP burgee_worker_kernel_wasm 1 where batches');
+  t.match(text, '# HELP burgee_worker_unheard_of Reported by workers.');
 });
 
 test('reports that are repeated or lost change nothing', async (t) => {
