@@ -42,8 +42,8 @@ module.exports = {
       vizion: false,
 
       env: {
-        // Every variable, with its default: .env.example, or `node dist/main.js --help`. Changed here they hold from
-        // `pm2 restart ecosystem.config.cjs --update-env` on; SIGHUP keeps those that the launcher was started with.
+        // Every variable, with its default: .env.example, or `node dist/main.js --help`. Changed here they hold once
+        // the app is deleted and started again (deploy/README.md); SIGHUP keeps those that the launcher was started with.
         NODE_ENV: 'production',
         // PORT: 8000,
         // WORKERS: 4,

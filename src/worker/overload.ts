@@ -7,7 +7,10 @@ import type { Tallies } from './tallies.ts';
 const TICK_MS = 20;
 /** An overload lasts; a garbage collection, or a process that was stopped and goes on, makes one tick late or two. */
 const LATE_TICKS = 3;
-/** Of the pressure, for each tick: from nothing to all that is costly in half a second at the most, and back in two. */
+/**
+ * Of the pressure, for each tick: from nothing to all that is costly in half a second at the most, and back in two. Late
+ * ticks are fewer: with them it takes about three seconds.
+ */
 const RISE = 0.04;
 const RISE_TIMES_MAX = 4;
 const FALL = 0.01;
