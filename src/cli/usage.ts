@@ -18,6 +18,7 @@ Signals to the process that \`burgee\` or \`npm start\` is:
     SIGTERM, SIGINT   answer what has begun, for at most SHUTDOWN_TIMEOUT_MS, and end; a second one, a second later,
                       ends everything at once
     SIGHUP            hand the service over to the build that the path of dist/main.js leads to now, and to renewed
-                      certificates, without a failed request; \`burgee check\` must pass for it. The variables stay
-                      those that the process was started with: for other settings restart it
+                      certificates, without a failed request on kept connections, but for writes, which are refused for
+                      a moment; \`burgee check\` must pass for it. The variables stay those that the process was started
+                      with: for other settings restart it
 `;
