@@ -1,7 +1,7 @@
 // PM2 runs the launcher, and the launcher runs everything else: one instance, in fork mode, whatever the number of
 // cores (WORKERS says that). From any folder: `pm2 start /path/to/ecosystem.config.cjs`. A new build, or a new
-// certificate, without a lost request: `pm2 sendSignal SIGHUP burgee`. `pm2 reload` is a restart in fork mode: it
-// answers what was asked, and then nobody listens for a second or two. See deploy/README.md.
+// certificate, without a failed request on kept connections: `pm2 sendSignal SIGHUP burgee`. `pm2 reload` is a restart in
+// fork mode: it answers what was asked, and then nobody listens for a second or two. See deploy/README.md.
 const { existsSync, realpathSync } = require('node:fs');
 const { dirname, join } = require('node:path');
 
@@ -42,8 +42,8 @@ module.exports = {
       vizion: false,
 
       env: {
-        // Every variable, with its default: .env.example, or `node dist/main.js --help`. Changed here they hold from
-        // `pm2 restart ecosystem.config.cjs --update-env` on; SIGHUP keeps those that the launcher was started with.
+        // Every variable, with its default: .env.example, or `node dist/main.js --help`. Changed here they hold once
+        // the app is deleted and started again (deploy/README.md); SIGHUP keeps those that the launcher was started with.
         NODE_ENV: 'production',
         // PORT: 8000,
         // WORKERS: 4,

@@ -199,7 +199,8 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     name: 'SHUTDOWN_TIMEOUT_MS',
     ...integer(1, DAY_MS, 'ms'),
     fallback: '25000',
-    meaning: 'A stopping service is gone after this long, DRAIN_DELAY_MS included, whatever is still open.',
+    meaning:
+      'What a stopping service still has open is ended after this long, DRAIN_DELAY_MS included; a few seconds later it is gone.',
   },
   faultCompileMs: {
     name: 'BURGEE_FAULT_COMPILE_MS',

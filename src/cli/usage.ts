@@ -15,8 +15,10 @@ burgee keys revoke KEY_ID
 burgee keys works on DATA_DIR (default ./data), beside the running service or without it.
 
 Signals to the launcher, whose pid is the first word of DATA_DIR/run/launcher.pid (npm passes on all but SIGHUP):
-    SIGTERM, SIGINT   end the service within SHUTDOWN_TIMEOUT_MS; a second one, a second later, ends it at once
+    SIGTERM, SIGINT   answer what has begun, for at most SHUTDOWN_TIMEOUT_MS, and end; a second one, a second later,
+                      ends everything at once
     SIGHUP            hand the service over to the build that the path of dist/main.js leads to now, and to renewed
-                      certificates, without a failed request; \`burgee check\` must pass for it. The variables stay
-                      those that the process was started with: for other settings restart it
+                      certificates, without a failed request on kept connections, but for writes, which are refused for
+                      a moment; \`burgee check\` must pass for it. The variables stay those that the process was started
+                      with: for other settings restart it
 `;

@@ -1,6 +1,7 @@
 // Which worker is started and which one goes while the workers of a node are replaced: one for one, each new one in
 // addition to those that serve, and an old one only once enough others do. So at no moment fewer serve than before, and
-// a new build whose workers do not get ready changes nothing.
+// a new build whose workers do not get ready changes nothing. The one exception: a port that
+// cannot be shared, see inTheWay.
 //
 //   old  serving  serving            a new one starts in addition
 //   old  serving  serving   new      it serves: one old one drains

@@ -7,12 +7,17 @@ import type { Tallies } from './tallies.ts';
 const TICK_MS = 20;
 /** An overload lasts; a garbage collection, or a process that was stopped and goes on, makes one tick late or two. */
 const LATE_TICKS = 3;
-/** Of the pressure, for each tick: from nothing to all that is costly in half a second at the most, and back in two. */
+/**
+ * Of the pressure, for each tick: from nothing to all that is costly in half a second at the most, and back in two. Late
+ * ticks are fewer: with them it takes about three seconds.
+ */
 const RISE = 0.04;
 const RISE_TIMES_MAX = 4;
 const FALL = 0.01;
 /** Something of everything is always let in: whether it is still too much can be seen only by that. */
 const SHARE_MAX = 0.9;
+/** What adding shares up may lose of a whole one. */
+const ROUNDING = 1e-9;
 /** So few batches wait for a few large ones, not for too many. */
 const WAITING_MIN = 16;
 /** Over which the pace of batches is taken. */
@@ -89,7 +94,7 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
     sheds(cost: Cost): boolean {
       // Spread evenly: of ten at a share of 0.3 every third or fourth.
       debts[cost] += cost === 'costly' ? Math.min(1, pressure) : Math.max(0, pressure - 1);
-      if (debts[cost] < 1) return false;
+      if (debts[cost] < 1 - ROUNDING) return false;
       debts[cost] -= 1;
       return true;
     },

@@ -18,6 +18,7 @@ import { createHashText } from '../../src/snapshot/checksum.ts';
 import type { HttpDeps } from '../../src/worker/http/deps.ts';
 import { createHttp, type Http } from '../../src/worker/http.ts';
 import { ADMITTED, SPENT } from '../../src/worker/limiter.ts';
+import type { Overload } from '../../src/worker/overload.ts';
 import type { ServingEnvironment, ServingKey, ServingSnapshot, SnapshotHolder } from '../../src/worker/serving.ts';
 import type { TlsFiles } from '../../src/worker/transport/transport.ts';
 import { createUploads } from '../../src/worker/uploads.ts';
@@ -178,13 +179,14 @@ export interface ListenOptions {
   readonly tls?: TlsFiles;
   /** Left out: the one under test. */
   readonly transport?: 'uws' | 'node';
+  readonly overload?: Overload;
 }
 
 export async function startServing(
   snapshot: ServingSnapshot | undefined,
   allowedOrigins: readonly string[] = [],
   socketAuthMs = 5000,
-  { host = '127.0.0.1', trustProxy = [], tls, transport = transportUnderTest }: ListenOptions = {},
+  { host = '127.0.0.1', trustProxy = [], tls, transport = transportUnderTest, overload }: ListenOptions = {},
 ): Promise<Serving> {
   const waiters = new Set<{ readonly revision: number; readonly done: (reached: boolean) => void }>();
   const swapListeners: (() => void)[] = [];
@@ -262,6 +264,7 @@ export async function startServing(
     },
     ownMetrics: () => 'own 1\n',
     socketAuthMs,
+    overload,
   });
   const port = await http.listen();
   const serving: Serving = {

@@ -68,6 +68,12 @@ const refused: readonly (readonly [what: string, cert: string, key: string | Buf
     pair.keyPem,
     /TLS_CERT_FILE .* holds a certificate that cannot be read/,
   ],
+  [
+    'a chain that is damaged behind a good certificate',
+    `${pair.certPem}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
+    pair.keyPem,
+    /TLS_CERT_FILE .* and TLS_KEY_FILE cannot be used: /,
+  ],
   ['a damaged certificate', pair.certPem.replace(/MII./, 'AAAA'), pair.keyPem, /TLS_CERT_FILE .* cannot be read/],
   ['a key cut short', pair.certPem, pair.keyPem.slice(0, 100), /TLS_KEY_FILE .* holds a key that cannot be read/],
   [

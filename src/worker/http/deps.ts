@@ -5,6 +5,7 @@ import type { BatchKernel } from '../../kernel/batch-kernel.ts';
 import type { AccessLog } from '../../observe/access-log.ts';
 import type { HashText } from '../../snapshot/checksum.ts';
 import type { Limiter } from '../limiter.ts';
+import type { Overload } from '../overload.ts';
 import type { PrimaryLink, SnapshotHolder } from '../serving.ts';
 import type { Tallies } from '../tallies.ts';
 import type { TlsFiles } from '../transport/transport.ts';
@@ -35,4 +36,6 @@ export interface HttpDeps {
   readonly ownMetrics: () => string | Promise<string>;
   /** For the key to come on a WebSocket whose handshake has none. */
   readonly socketAuthMs: number;
+  /** Left out: what this worker's own loop and batches tell. */
+  readonly overload?: Overload | undefined;
 }

@@ -46,13 +46,22 @@ export function createRefuseOverloaded(deliver: Deliver): (exchange: Exchange, r
 export function shedsRequest(overload: Overload, routeIndex: number, request: RawRequest): boolean {
   const cost = costs[routeIndex];
   if (cost === undefined) return false;
-  const isLarge = declaredBytes(request) > SMALL_BODY_BYTES || request.query.includes('explain=');
+  const isLarge = declaredBytes(request) > SMALL_BODY_BYTES || isExplained(request.query);
   return overload.sheds(isLarge ? 'costly' : cost);
+}
+
+/** The same for the evaluation of one flag by GET, of which nothing is copied yet. */
+export function shedsEvaluateGet(overload: Overload, query: string): boolean {
+  return overload.sheds(isExplained(query) ? 'costly' : 'cheap');
 }
 
 /** Whether it refuses a message of a socket of this size. To be asked while `overload` is active. */
 export function shedsMessage(overload: Overload, bytes: number): boolean {
   return overload.sheds(bytes > SMALL_BODY_BYTES ? 'costly' : 'cheap');
+}
+
+function isExplained(query: string): boolean {
+  return query.includes('explain=');
 }
 
 /** undefined: never refused. */

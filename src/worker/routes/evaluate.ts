@@ -12,6 +12,7 @@ import { defaultEnvironment } from '../http/environment.ts';
 import type { Pipeline } from '../http/pipeline.ts';
 import { QueryScan } from '../http/query-scan.ts';
 import { readRequestId, readTraceparent } from '../http/request.ts';
+import { shedsEvaluateGet } from '../http/shedding.ts';
 import { ADMITTED } from '../limiter.ts';
 import type { Overload } from '../overload.ts';
 import type { ServingSnapshot } from '../serving.ts';
@@ -67,7 +68,8 @@ export function createEvaluateGet(deps: {
     const startedMs = performance.now();
     const snapshot = holder.current;
     if (snapshot === undefined || isUnusual(exchange, corsEnabled)) return pipeline(exchange, undefined);
-    if (overload.active && overload.sheds('cheap')) return deps.refuseOverloaded(exchange, routeIndex);
+    if (overload.active && shedsEvaluateGet(overload, exchange.query()))
+      return deps.refuseOverloaded(exchange, routeIndex);
     const nowMs = Date.now();
     const apiKey = exchange.header('x-api-key');
     const key = auth.find(apiKey === '' ? rawKeyOf('', exchange.header('authorization')) : apiKey, snapshot, nowMs);

@@ -70,6 +70,9 @@ test('counts what was open before, once it looks and there is enough to look at'
   gate.admits('203.0.113.9', 100);
   await gate.look();
   t.equal(admitted(gate, '203.0.113.7', 25), 2);
+  gate.admits('203.0.113.9', 100);
+  await gate.look();
+  t.equal(admitted(gate, '203.0.113.7', 25), 2, 'what opened before a look is in what it finds, and not counted twice');
   gate.start();
   gate.close();
   gate.close();

@@ -72,6 +72,16 @@ test('recovers by itself, not at the first good turn', (t) => {
   t.end();
 });
 
+test('keeps what it refuses between the lag at which that grows and half of it, at which it falls', (t) => {
+  const { overload, turns, refused } = startLoop();
+  turns(1000, 2 * limits.loopLagMsMax);
+  turns(200, 0.75 * limits.loopLagMsMax);
+  t.equal(refused('cheap'), 90);
+  turns(200, 0.25 * limits.loopLagMsMax);
+  t.notOk(overload.active);
+  t.end();
+});
+
 test('batches that would wait long are refused, and nothing that is cheap with them', (t) => {
   const { overload, backlog, turns, refused } = startLoop();
   backlog.waiting = 100;

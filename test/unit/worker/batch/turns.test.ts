@@ -1,6 +1,7 @@
 // Jobs of many owners on one worker, with a clock that only jobs move.
 import fc from 'fast-check';
 import { test } from 'tap';
+import { limits } from '../../../../src/limits.ts';
 import { createTurns, type Job, TURN_MS_MAX, type Turns } from '../../../../src/worker/batch/turns.ts';
 
 interface Bench {
@@ -230,4 +231,19 @@ test('a job that throws in a later turn ends alone, is logged, and its client is
   t.same(failures, [broken]);
   t.same(ended.sort(), ['answered with an error', 'the other']);
   t.equal(turns.waiting, 0);
+});
+
+test('is full for a large job while the weights of those that wait are too much, and never for a small one', (t) => {
+  const { turns, job, turn } = open();
+  const max = limits.batchesWaitingEvaluationsMax;
+  t.notOk(turns.isFullFor(max));
+  // The first takes the whole of this turn, so that the other waits.
+  turns.run({}, job('first', 1, TURN_MS_MAX));
+  turns.run({}, { ...job('large', 1), weight: max - 2000 });
+  t.notOk(turns.isFullFor(2000));
+  t.ok(turns.isFullFor(2001));
+  t.notOk(turns.isFullFor(1000));
+  while (turn());
+  t.notOk(turns.isFullFor(max), 'what is done weighs nothing');
+  t.end();
 });

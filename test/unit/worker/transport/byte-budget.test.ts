@@ -49,3 +49,21 @@ test('cuts who takes nothing for a while, or next to nothing for longer', (t) =>
   budget.close();
   t.end();
 });
+
+test('cuts who takes nothing any more, however much it took before', (t) => {
+  const cut: string[] = [];
+  let nowMs = 0;
+  const budget = new ByteBudget(1e9, () => nowMs);
+  const tired = holder(cut, 'tired');
+  budget.set(tired, 1e8);
+  nowMs = 1000;
+  budget.set(tired, 1e7);
+  nowMs = 1000 + limits.replyIdleMsMax - 1;
+  budget.look();
+  t.strictSame(cut, []);
+  nowMs += 1;
+  budget.look();
+  t.strictSame(cut, ['tired']);
+  budget.close();
+  t.end();
+});

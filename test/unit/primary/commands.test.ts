@@ -1,0 +1,28 @@
+// What a primary refuses to do for a client, whoever asks.
+import { test } from 'tap';
+import type { CommandRequest } from '../../../src/ipc/messages.ts';
+import { createCommands } from '../../../src/primary/commands.ts';
+
+const REQUEST = { id: 1, requestId: 'r', command: { type: 'key.create' } } as unknown as CommandRequest;
+
+test('a primary in whose place another one is now begins no transaction', async (t) => {
+  let begun = 0;
+  const commands = createCommands({
+    store: {
+      run: async () => {
+        begun++;
+        return { ok: true, status: 200, headers: {}, body: '{}', revision: 2 };
+      },
+    },
+    sync: { reach: async () => {}, wentBack: undefined },
+    publisher: { served: async () => {} },
+    // The process ends here; nothing after it happens.
+    fence: () => {
+      throw new Error('another process took DATA_DIR');
+    },
+    settled: Promise.resolve(),
+    error: () => {},
+  });
+  t.match(await commands.run(REQUEST), { ok: false, code: 'INTERNAL' });
+  t.equal(begun, 0);
+});
