@@ -2,7 +2,7 @@
 // takes: those that look at bytes, connections, bodies, streams and sockets. `TRANSPORT=node npx tap test/integration` has
 // the rest.
 import { fileURLToPath } from 'node:url';
-import { test } from 'tap';
+import t, { test } from 'tap';
 
 const SUITES = [
   'unit/worker/transport/streams',
@@ -21,9 +21,12 @@ const SUITES = [
   'integration/socket-pushes',
 ] as const;
 
-test('the suites pass on the second transport', { jobs: 2, timeout: 600_000 }, async (t) => {
+// Of this file, which is a dozen.
+t.setTimeout(600_000);
+
+test('the suites pass on the second transport', { jobs: 2 }, async (all) => {
   const running = SUITES.map((suite) =>
-    t.spawn(
+    all.spawn(
       process.execPath,
       [...process.execArgv, fileURLToPath(new URL(`../${suite}.test.ts`, import.meta.url))],
       { env: { ...process.env, TRANSPORT: 'node' } },

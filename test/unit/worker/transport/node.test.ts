@@ -2,7 +2,6 @@
 // sees, upgrades to something else, requests that wait in a row.
 import { type Test, test } from 'tap';
 import { sharesPortByNode } from '../../../../src/run/server-library.ts';
-import { listenWhenFree } from '../../../../src/worker/transport/listen-when-free.ts';
 import { createNodeTransport } from '../../../../src/worker/transport/node.ts';
 import { Patterns } from '../../../../src/worker/transport/node-patterns.ts';
 import { type HeldExchange, makeHead, type Transport } from '../../../../src/worker/transport/transport.ts';
@@ -82,20 +81,17 @@ test('requests that wait in a row are answered in their order, and too many are 
   t.equal(await sendRaw(port, one.repeat(100), closed), '', 'none of them is answered');
 });
 
-test('a port that is taken is waited for where it cannot be shared', async (t) => {
-  const first = make(t);
+test('a taken port is refused, and had by asking again once the other has let go', async (t) => {
+  const [first, second] = [make(t), make(t)];
   const port = await first.listen('127.0.0.1', 0);
-  const second = { listen: make(t).listen, sharesPort: false };
-  let asked = 0;
-  const onTaken = (): void => {
-    asked += 1;
-    void first.drain(0, 1000);
-  };
-  if (first.sharesPort) t.pass('it is shared');
-  else t.equal(await listenWhenFree(second, '127.0.0.1', port, onTaken), port);
-  t.equal(asked, first.sharesPort ? 0 : 1);
-  const third = { listen: make(t).listen, sharesPort: false };
-  await t.rejects(listenWhenFree(third, '203.0.113.1', port, onTaken), /cannot listen on 203\.0\.113\.1/);
+  if (first.sharesPort) {
+    t.equal(await second.listen('127.0.0.1', port), port, 'it is shared');
+    return;
+  }
+  await t.rejects(second.listen('127.0.0.1', port), /cannot listen on 127\.0\.0\.1/);
+  await first.drain(0, 1000);
+  t.equal(await second.listen('127.0.0.1', port), port);
+  await t.rejects(make(t).listen('203.0.113.1', port), /cannot listen on 203\.0\.113\.1/);
 });
 
 test('ports are shared from Node 22.12 and 23.1 on, on Linux', (t) => {
