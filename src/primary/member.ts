@@ -7,6 +7,8 @@ export interface Member {
   slot: number | undefined;
   /** N of its worker-N.pid. */
   file: number;
+  /** False while that file could not be written. */
+  onFile: boolean;
   /** Own child: its exit is an event. */
   readonly child: boolean;
   readonly bornMs: number;
