@@ -7,8 +7,8 @@ export interface Member {
   slot: number | undefined;
   /** N of its worker-N.pid. */
   file: number;
-  /** Its file says so. */
-  filed: boolean;
+  /** False while that file could not be written. */
+  onFile: boolean;
   /** Own child: its exit is an event. */
   readonly child: boolean;
   readonly bornMs: number;

@@ -46,8 +46,7 @@ class WorkerSupervisor implements Supervisor {
     this.#started = true;
     for (const { slot, identity } of this.#deps.runDir.workers()) {
       // One that a primary was about to give another number when it died is on file twice.
-      if (!isAlive(identity) || this.#members.has(identity.pid))
-        this.#deps.runDir.removePid(`worker-${slot}`, identity);
+      if (!isAlive(identity) || this.#members.has(identity.pid)) this.#takeOffFile(slot, identity);
       else this.#adopt(identity, slot).expected = true;
     }
     this.#stopTicks = this.#deps.clock.every(this.#timing.tickMs, () => this.#tick());
@@ -85,8 +84,7 @@ class WorkerSupervisor implements Supervisor {
 
   /** A worker that is old or drains gives its slot to the next; a newer one that is too many takes a free one. */
   #place(member: Member): void {
-    const { runDir } = this.#deps;
-    const before = `worker-${member.file}` as const;
+    const before = member.file;
     if ((member.old || member.drainByMs !== undefined) && member.slot !== undefined) {
       this.#slots.free(member.slot, Number.POSITIVE_INFINITY);
       member.slot = undefined;
@@ -98,21 +96,29 @@ class WorkerSupervisor implements Supervisor {
       member.file = slot;
     } else return;
     // In this order: a primary that dies in between leaves it on file twice, and not unknown.
-    if (this.#writeFile(member)) runDir.removePid(before, member.identity);
+    this.#putOnFile(member);
+    if (member.onFile) this.#takeOffFile(before, member.identity);
   }
 
-  /** False on a full disk, say: tried again at each tick, since a worker that serves is worth more than its file. */
-  #writeFile(member: Member): boolean {
-    const wasFiled = member.filed;
+  /** A disk that is full stops no worker from serving: what cannot be written now is tried again with each look. */
+  #putOnFile(member: Member): void {
     try {
       this.#deps.runDir.writePid(`worker-${member.file}`, member.identity);
-      member.filed = true;
+      member.onFile = true;
     } catch (error) {
-      member.filed = false;
-      if (wasFiled)
-        this.#deps.log.warn({ worker_pid: member.identity.pid, err: error }, "a worker's pid file cannot be written");
+      const { pid } = member.identity;
+      if (member.onFile) this.#deps.log.warn({ worker_pid: pid, err: error }, 'a pid file cannot be written yet');
+      member.onFile = false;
     }
-    return member.filed;
+  }
+
+  #takeOffFile(file: number, identity: ProcessIdentity): void {
+    try {
+      this.#deps.runDir.removePid(`worker-${file}`, identity);
+    } catch (error) {
+      // It names a process that is dead, or is known by another file: whoever reads it finds that out.
+      this.#deps.log.warn({ worker_pid: identity.pid, err: error }, 'a pid file cannot be removed');
+    }
   }
 
   beat(pid: number): void {
@@ -205,7 +211,7 @@ class WorkerSupervisor implements Supervisor {
     const now = this.#awake.ms;
     for (const member of [...this.#members.values()]) {
       if (this.#buryIfDead(member) || member.killed) continue;
-      if (!member.filed) this.#writeFile(member);
+      if (!member.onFile) this.#putOnFile(member);
       member.countedSilentMs = member.linked ? this.#silence.counted(member.identity.pid, now - member.heardMs) : 0;
       if (member.drainByMs !== undefined && now > member.drainByMs + this.#timing.drainMarginMs) {
         this.#sigkill(member, 'it did not end by its deadline');
@@ -281,14 +287,14 @@ class WorkerSupervisor implements Supervisor {
     if (this.#members.get(pid) !== member) return;
     this.#members.delete(pid);
     this.#silence.dead(pid);
-    const { clock, log, runDir } = this.#deps;
+    const { clock, log } = this.#deps;
     const uptimeMs = clock.nowMs() - member.bornMs;
     const fields = { worker_pid: pid, slot: member.slot, code, signal, uptime_ms: Math.round(uptimeMs) };
     // An adopted worker's exit code is not to be had.
     const drained = member.drainByMs !== undefined && !member.killed && (code === 0 || !member.child);
     if (drained) log.info(fields, 'worker drained');
     else log.warn(fields, 'worker died');
-    runDir.removePid(`worker-${member.file}`, member.identity);
+    this.#takeOffFile(member.file, member.identity);
     if (member.slot !== undefined) this.#slots.free(member.slot, uptimeMs);
     this.#deps.onDead(pid, drained);
     if (code === EXIT_CONFIGURATION && !member.ready) this.#deps.onUnusable();
@@ -297,11 +303,11 @@ class WorkerSupervisor implements Supervisor {
   }
 
   #adopt(identity: ProcessIdentity, wish: number): Member {
-    const { runDir } = this.#deps;
     const slot = this.#slots.take(wish);
     const file = slot ?? this.#surplusFile();
     const member = this.#newMember(identity, { slot, file, child: false, joinWithinMs: this.#timing.rejoinMs });
-    if (this.#writeFile(member) && file !== wish) runDir.removePid(`worker-${wish}`, identity);
+    this.#putOnFile(member);
+    if (file !== wish && member.onFile) this.#takeOffFile(wish, identity);
     return member;
   }
 
@@ -335,7 +341,7 @@ class WorkerSupervisor implements Supervisor {
     const member = this.#newMember(identity, { slot, file: slot, child: true, joinWithinMs: this.#timing.firstJoinMs });
     this.#slots.take(slot);
     forked.onExit((code, signal) => this.#died(member, code, signal));
-    this.#writeFile(member);
+    this.#putOnFile(member);
   }
 
   #newMember(
@@ -345,8 +351,8 @@ class WorkerSupervisor implements Supervisor {
     const member: Member = {
       identity,
       ...place,
-      filed: true,
       bornMs: this.#deps.clock.nowMs(),
+      onFile: true,
       old: false,
       linked: false,
       everLinked: false,

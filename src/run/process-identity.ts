@@ -20,16 +20,25 @@ export function bootId(): string {
   return BOOT_ID;
 }
 
-/** The living process with this number; undefined when there is none, or when it is a zombie or dead. */
+/** The living process with this number; undefined when there is none, when it is a zombie or dead, or cannot be read. */
 export function identify(pid: number): ProcessIdentity | undefined {
   if (!Number.isSafeInteger(pid) || pid < 1) return undefined;
   if (!HAS_PROC) return signalReaches(pid) ? { pid, startTime: '0', bootId: BOOT_ID } : undefined;
-  let stat: string;
+  const stat = readStat(pid);
+  return typeof stat === 'string' ? readIdentity(pid, stat) : undefined;
+}
+
+/** Not gone and no text: this process, or the system, is out of files. */
+function readStat(pid: number): string | { readonly gone: boolean } {
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  } catch {
-    return undefined;
+    return readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return { gone: code === 'ENOENT' || code === 'ESRCH' };
   }
+}
+
+function readIdentity(pid: number, stat: string): ProcessIdentity | undefined {
   // The second field is the command's name in parentheses and may itself hold spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const state = fields[0];
@@ -39,16 +48,26 @@ export function identify(pid: number): ProcessIdentity | undefined {
   return { pid, startTime, bootId: BOOT_ID };
 }
 
+/** Read once: a process that ran out of files since is who it was. */
+let own: ProcessIdentity | undefined;
+
 /** This process. Throws where /proc exists but cannot be read. */
 export function ownIdentity(): ProcessIdentity {
-  const own = identify(process.pid);
+  own ??= identify(process.pid);
   if (own === undefined) throw new Error(`/proc/${process.pid}/stat cannot be read`);
   return own;
 }
 
-/** True while exactly this process lives: not a zombie, not another with its number, not one of another boot. */
+/**
+ * True while exactly this process lives: not a zombie, not another with its number, not one of another boot. Where that
+ * cannot be read, one of this boot counts as alive while its number is in use: nobody is to be buried for a lack of files.
+ */
 export function isAlive(identity: ProcessIdentity): boolean {
-  const found = identify(identity.pid);
+  const { pid } = identity;
+  if (!HAS_PROC) return signalReaches(pid) && sameProcess({ pid, startTime: '0', bootId: BOOT_ID }, identity);
+  const stat = readStat(pid);
+  if (typeof stat !== 'string') return !stat.gone && identity.bootId === BOOT_ID && signalReaches(pid);
+  const found = readIdentity(pid, stat);
   return found !== undefined && sameProcess(found, identity);
 }
 
@@ -58,7 +77,8 @@ export function sameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
 
 /** Sends `signal` if exactly this process still lives; false when it does not, or may not be signalled. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
-  if (!isAlive(identity)) return false;
+  const found = identify(identity.pid);
+  if (found === undefined || !sameProcess(found, identity)) return false;
   try {
     return process.kill(identity.pid, signal);
   } catch {

@@ -13,6 +13,8 @@ const LATE_TICKS = 3;
  */
 const RISE = 0.04;
 const RISE_TIMES_MAX = 4;
+/** A tick that comes late stands for those that did not come, but not for so many that one says it all. */
+const TICKS_IN_ONE_MAX = 4;
 const FALL = 0.01;
 /** Something of everything is always let in: whether it is still too much can be seen only by that. */
 const SHARE_MAX = 0.9;
@@ -74,7 +76,8 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
 
   function tick(): void {
     const nowMs = now();
-    lateMs[tickCount % LATE_TICKS] = Math.max(0, nowMs - lastTickMs - TICK_MS);
+    const elapsedMs = nowMs - lastTickMs;
+    lateMs[tickCount % LATE_TICKS] = Math.max(0, elapsedMs - TICK_MS);
     tickCount += 1;
     lastTickMs = nowMs;
     const lagMs = Math.min(...lateMs);
@@ -82,7 +85,8 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
     const load = Math.max(late, batchWaitMs(nowMs) / limits.batchWaitMsMax);
     // Only a late loop keeps others waiting than those who ask for batches.
     const pressureMax = late > 1 ? 1 + SHARE_MAX : Math.max(1, pressure);
-    if (load > 1) pressure = Math.min(pressureMax, pressure + RISE * Math.min(load, RISE_TIMES_MAX));
+    const ticks = Math.min(TICKS_IN_ONE_MAX, Math.max(1, elapsedMs / TICK_MS));
+    if (load > 1) pressure = Math.min(pressureMax, pressure + ticks * RISE * Math.min(load, RISE_TIMES_MAX));
     else if (load < 0.5) pressure = Math.max(0, pressure - FALL);
     overload.active = pressure > 0;
     tallies.gauge('burgee_worker_loop_lag_seconds', lagMs / 1000);

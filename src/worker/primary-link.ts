@@ -73,7 +73,14 @@ export function createPrimaryLink(deps: {
   }
 
   function dial(): void {
-    const dialled = connect(deps.socketPath());
+    let dialled: Socket;
+    try {
+      dialled = connect(deps.socketPath());
+    } catch {
+      // Where the path is too long it is looked up in a file, which may be gone or unreadable: no reason to stop serving.
+      redial = setTimeout(dial, REDIAL_MS);
+      return;
+    }
     socket = dialled;
     const reader = createFrameReader(limits.ipcFrameBytesMax, (type, bytes) => {
       // What came behind the message for which the link was dropped.

@@ -28,6 +28,7 @@ export function createTallies(routes: readonly string[]): Tallies {
   const bounds = Float64Array.from(LATENCY_BUCKETS);
   const counters = new Map<string, number>();
   const gauges = new Map<string, number>();
+  let residentBytes = 0;
 
   function histograms(): Record<string, number[]> {
     const result: Record<string, number[]> = {};
@@ -74,8 +75,18 @@ export function createTallies(routes: readonly string[]): Tallies {
       counted['burgee_log_lines_dropped_total'] = logLinesDropped();
       counted['burgee_worker_cpu_seconds_total'] = (user + system) / 1e6;
       const measured = Object.fromEntries(gauges);
-      measured['burgee_worker_resident_memory_bytes'] = process.memoryUsage.rss();
+      residentBytes = residentMemory() ?? residentBytes;
+      measured['burgee_worker_resident_memory_bytes'] = residentBytes;
       return { counters: counted, histograms: histograms(), gauges: measured };
     },
   };
+}
+
+/** undefined while it cannot be read: that takes a file, and a process that is out of files goes on without. */
+function residentMemory(): number | undefined {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return undefined;
+  }
 }
