@@ -8,7 +8,7 @@ import { limits } from '../limits.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { createNodeMetrics } from '../observe/metrics.ts';
 import { type AwakeTime, createAwakeTime, systemClock } from '../run/clock.ts';
-import { lockDataDir } from '../run/data-dir-lock.ts';
+import { takeDataDir } from '../run/data-dir-name.ts';
 import { EXIT_CONFIGURATION } from '../run/owned.ts';
 import { holdPrimaryPort } from '../run/port-owner.ts';
 import { isAlive, type ProcessIdentity } from '../run/process-identity.ts';
@@ -71,7 +71,7 @@ export async function runPrimary(generation: string): Promise<void> {
   });
 
   const runDir = openRunDir(asked.dataDir);
-  const lock = await lockDataDir(runDir, {
+  const lock = await takeDataDir(runDir, {
     onLost: () => end('another process took DATA_DIR', undefined),
     onWait: say,
   });

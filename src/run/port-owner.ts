@@ -8,25 +8,13 @@
 // Elsewhere than on Linux nothing is held and nothing refused.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { abstractName, askOwner, type Hold, NOTHING_HELD, tryHold } from './abstract-name.ts';
 import { type Clock, delay, systemClock } from './clock.ts';
-import { listen } from './lock-socket.ts';
 import { Owned } from './owned.ts';
-import { codeOf } from './run-dir.ts';
 
-/** Size of sun_path. Filled up with zeros ourselves: whether a Node release sends the rest or cuts it off then matters no more. */
-const NAME_BYTES = 108;
 /** A primary that is just ending gives its name back within this time. */
 const GRACE_MS = 1000;
 const POLL_MS = 50;
-const ASK_MS_MAX = 500;
-
-export interface PortHold {
-  /** Gives the name back. May be called twice. */
-  close(): Promise<void>;
-}
-
-const NOTHING: PortHold = { close: async () => {} };
 
 /**
  * For the primary, before it starts workers. `dataDir` absolute and free of links (RunDir.dataDir). Port 0 holds nothing.
@@ -36,8 +24,8 @@ export async function holdPrimaryPort(
   port: number,
   dataDir: string,
   options: { readonly clock?: Clock; readonly graceMs?: number } = {},
-): Promise<PortHold> {
-  if (process.platform !== 'linux' || port === 0) return NOTHING;
+): Promise<Hold> {
+  if (process.platform !== 'linux' || port === 0) return NOTHING_HELD;
   const clock = options.clock ?? systemClock;
   const deadlineMs = clock.nowMs() + (options.graceMs ?? GRACE_MS);
   const name = abstractName(`burgee:${port}`);
@@ -64,9 +52,9 @@ export async function holdPrimaryPort(
 }
 
 /** For a worker, before it listens. Never refuses: a worker that cannot be named still serves. */
-export async function holdWorkerPort(port: number, dataDir: string, pid: number = process.pid): Promise<PortHold> {
-  if (process.platform !== 'linux' || port === 0) return NOTHING;
-  return (await tryHold(abstractName(`burgee:${port}:${dataDirHash(dataDir)}:${pid}`))) ?? NOTHING;
+export async function holdWorkerPort(port: number, dataDir: string, pid: number = process.pid): Promise<Hold> {
+  if (process.platform !== 'linux' || port === 0) return NOTHING_HELD;
+  return (await tryHold(abstractName(`burgee:${port}:${dataDirHash(dataDir)}:${pid}`))) ?? NOTHING_HELD;
 }
 
 /** What of a DATA_DIR stands in a worker's name: 16 hex digits. */
@@ -82,52 +70,6 @@ export function findStranger(unixSockets: string, port: number, ownHash: string)
     if (Number(onPort) === port && hash !== ownHash) return Number(pid);
   }
   return undefined;
-}
-
-function abstractName(name: string): string {
-  return `\0${name}`.padEnd(NAME_BYTES, '\0');
-}
-
-async function tryHold(name: string): Promise<PortHold | undefined> {
-  const server = createServer((socket) => {
-    socket.on('error', () => {});
-    socket.end(`${process.pid}\n`, () => socket.destroy());
-  });
-  try {
-    await listen(server, name);
-  } catch (error) {
-    if (codeOf(error) === 'EADDRINUSE') return undefined;
-    throw error;
-  }
-  let closing: Promise<void> | undefined;
-  return {
-    close() {
-      closing ??= new Promise((resolve) => server.close(() => resolve()));
-      return closing;
-    },
-  };
-}
-
-// The owner says its pid to whoever connects; one that is frozen, or no Burgee at all, says nothing.
-function askOwner(name: string): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    let said = '';
-    const socket = connect(name);
-    const settle = (): void => {
-      clearTimeout(timer);
-      socket.destroy();
-      const pid = Number(/^([1-9][0-9]{0,9})\n/.exec(said)?.[1]);
-      resolve(Number.isSafeInteger(pid) ? pid : undefined);
-    };
-    const timer = setTimeout(settle, ASK_MS_MAX);
-    socket.setEncoding('latin1');
-    socket.on('data', (chunk: string) => {
-      said += chunk;
-      if (said.length >= 16) settle();
-    });
-    socket.on('end', settle);
-    socket.on('error', settle);
-  });
 }
 
 async function readNames(): Promise<string> {

@@ -24,8 +24,13 @@ export function startPrimary(options: {
   readonly env?: Readonly<Record<string, string>>;
   /** Another build's main script. */
   readonly main?: string;
+  /** As in another container with the same volume: a network namespace of its own. For root only. */
+  readonly isApart?: boolean;
 }): Primary {
-  const child = spawn(process.execPath, [options.main ?? MAIN], {
+  const command = [process.execPath, options.main ?? MAIN];
+  const apart = ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"'];
+  const [program = '', ...args] = options.isApart === true ? [...apart, ...command] : command;
+  const child = spawn(program, args, {
     env: {
       PATH: process.env['PATH'],
       PORT: String(options.port),

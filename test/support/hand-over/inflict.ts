@@ -162,20 +162,17 @@ function createHands({ node, touched, counts, note }: InflictDeps) {
       const pid = node.launcherPid();
       if (pid !== undefined) signalQuietly(pid, signal);
     },
-    /** Whatever takes DATA_DIR from a living primary: a removed lock file, a volume that two containers share. */
+    /** A removed lock file: the primary ends when it sees that, and no rival may have come in meanwhile. */
     async takeLock(forMs: number, rivalMs: number): Promise<void> {
       const primary = node.primaryPid();
       if (primary === undefined) return;
-      // The rival's configuration is another, so that it replaces all workers.
-      for (const pid of node.workerPids()) touched.hit(pid, 'drained');
       const frozen = freeze([primary], forMs, 'primary without its lock');
       for (const name of ['primary.lock', 'lock.sock', 'launcher.pid'])
         rmSync(join(node.dataDir, 'run', name), { force: true });
       note('the lock is taken away, a rival starts');
       const endRival = node.startRival(await freePort());
       await Promise.all([frozen, pause(rivalMs)]);
-      for (const pid of node.workerPids()) touched.hit(pid, 'drained');
-      note('SIGKILL to the rival');
+      note('SIGKILL to the rival, if it was not refused');
       endRival();
     },
   };
