@@ -72,7 +72,8 @@ export function createHttp(deps: HttpDeps): Http {
   const now = (): number => performance.now();
   const onFailure = (err: unknown): void => deps.logger.error({ err }, 'a batch failed');
   const turns = createTurns({ now, onFailure });
-  const overload = deps.overload ?? createOverload({ now, backlog: () => turns, tallies: deps.tallies });
+  const overload =
+    deps.overload ?? createOverload({ now, backlog: () => turns, tallies: deps.tallies, onLook: deps.onLongTurn });
   const plans = createPlans();
   const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, now });
   const batching = { unknownFlags: deps.unknownFlags, plans, batches, turns };

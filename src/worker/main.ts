@@ -70,6 +70,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
   link.onLease((lease) => limiter.receive(lease));
   const tallies = createTallies(routeLabels);
   const unknownFlags = createUnknownFlags({ now: Date.now, tallies });
+  const heartbeat = startHeartbeat({ link, holder, limiter, tallies, unknownFlags });
   const http = createHttp({
     holder,
     link,
@@ -87,6 +88,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
     accessLog: createAccessLog(logger, config.accessLog),
     ownMetrics: () => renderOwnMetrics(tallies, holder),
     socketAuthMs: limits.socketAuthMsMax,
+    onLongTurn: heartbeat.beatIfDue,
   });
 
   let listening = false;
@@ -128,7 +130,6 @@ export async function runWorker(slot: number, generation: string): Promise<void>
 
   awaitPrimary();
   link.start();
-  startHeartbeat({ link, holder, limiter, tallies, unknownFlags });
 
   await holder.first;
   await holdWorkerPort(config.port, runDir.dataDir);

@@ -1,6 +1,7 @@
 // Whether this worker has more to do than it can, and how much it refuses because of it. Two things tell: the event loop
 // turns late (every request waits as long), and batches wait long for their turns. First a growing share of what is
-// costly is refused, then of everything; both shares fall again by themselves.
+// costly is refused, then of everything; both shares fall again by themselves. And one turn may find so much waiting that
+// it would hold the loop for seconds: what it finds past its time is refused within that turn.
 import { limits } from '../limits.ts';
 import type { Tallies } from './tallies.ts';
 
@@ -22,6 +23,8 @@ const SHARE_MAX = 0.9;
 const ROUNDING = 1e-9;
 /** So few batches wait for a few large ones, not for too many. */
 const WAITING_MIN = 16;
+/** Requests of a turn between two looks at the clock. */
+const LOOK_EACH = 16;
 /** Over which the pace of batches is taken. */
 const PACE_TICKS = 25;
 
@@ -31,6 +34,8 @@ export type Cost = 'costly' | 'cheap';
 export interface Overload {
   /** While false nothing is refused, and nothing else need be asked. */
   readonly active: boolean;
+  /** To be called for each request and message as it comes, before `active` is read. */
+  count(): void;
   /** Whether the one request of this cost is refused. */
   sheds(cost: Cost): boolean;
   /** Begins to look at the loop. */
@@ -45,6 +50,8 @@ export interface OverloadDeps {
   /** Batches that wait for a turn, and how many were done since the start. */
   readonly backlog: () => { readonly waiting: number; readonly doneCount: number };
   readonly tallies: Pick<Tallies, 'gauge'>;
+  /** Called from within a long turn now and then: the loop's timers do not come to run. */
+  readonly onLook: () => void;
 }
 
 /** What tests drive by hand. */
@@ -62,6 +69,10 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
   /** 0: nothing is refused; 1: all that is costly; up to 1 + SHARE_MAX: that share of everything else. */
   let pressure = 0;
   const debts = { costly: 0, cheap: 0 };
+  let countedInTurn = 0;
+  let firstLookMs = 0;
+  /** This turn of the loop has lasted too long. */
+  let isTurnFull = false;
   let timer: NodeJS.Timeout | undefined;
 
   /** Milliseconds that a batch which comes now would wait. */
@@ -80,6 +91,8 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
     lateMs[tickCount % LATE_TICKS] = Math.max(0, elapsedMs - TICK_MS);
     tickCount += 1;
     lastTickMs = nowMs;
+    countedInTurn = 0;
+    isTurnFull = false;
     const lagMs = Math.min(...lateMs);
     const late = lagMs / limits.loopLagMsMax;
     const load = Math.max(late, batchWaitMs(nowMs) / limits.batchWaitMsMax);
@@ -93,11 +106,27 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
     tallies.gauge('burgee_worker_shed_pressure', pressure);
   }
 
+  /** From its first look on, so that a process which was stopped before the turn has lost no time in it. */
+  function look(): void {
+    const nowMs = now();
+    if (countedInTurn === LOOK_EACH) firstLookMs = nowMs;
+    else if (nowMs - firstLookMs > limits.turnMsMax) {
+      isTurnFull = true;
+      overload.active = true;
+    }
+    deps.onLook();
+  }
+
   const overload = {
     active: false,
+    count(): void {
+      countedInTurn += 1;
+      if (countedInTurn % LOOK_EACH === 0) look();
+    },
     sheds(cost: Cost): boolean {
+      const current = isTurnFull ? 1 + SHARE_MAX : pressure;
       // Spread evenly: of ten at a share of 0.3 every third or fourth.
-      debts[cost] += cost === 'costly' ? Math.min(1, pressure) : Math.max(0, pressure - 1);
+      debts[cost] += cost === 'costly' ? Math.min(1, current) : Math.max(0, current - 1);
       if (debts[cost] < 1 - ROUNDING) return false;
       debts[cost] -= 1;
       return true;

@@ -14,6 +14,7 @@ test('a worker with too much to do', async (t) => {
   const asked: string[] = [];
   const overload: Overload & { active: boolean } = {
     active: true,
+    count() {},
     sheds: (cost) => asked.push(cost) > 0,
     start: () => {},
     close: () => {},

@@ -265,6 +265,7 @@ export async function startServing(
     ownMetrics: () => 'own 1\n',
     socketAuthMs,
     overload,
+    onLongTurn: () => {},
   });
   const port = await http.listen();
   const serving: Serving = {

@@ -38,4 +38,6 @@ export interface HttpDeps {
   readonly socketAuthMs: number;
   /** Left out: what this worker's own loop and batches tell. */
   readonly overload?: Overload | undefined;
+  /** Called now and then from within a long turn of the loop. */
+  readonly onLongTurn: () => void;
 }

@@ -141,6 +141,7 @@ export function createPipeline(deps: {
     const { match, allow } = findRoute(request.method, ofrepPath(request.path) ?? request.path);
     if (match === undefined) return deliverTo(exchange, delivery, offRoute(request, allow, deps.cors));
     const { route, index } = match;
+    overload.count();
     if (overload.active && taken === undefined && shedsRequest(overload, index, request))
       return deliverTo(exchange, { ...delivery, routeIndex: index }, overloaded());
     const snapshot = holder.current;

@@ -99,6 +99,7 @@ export function createShortPost(
   function shortPost(exchange: Exchange): void {
     const startedMs = performance.now();
     const snapshot = holder.current;
+    overload.count();
     // Which requests are too much is the pipeline's to say.
     if (snapshot === undefined || exchange.query() !== '' || overload.active) return pipeline(exchange, undefined);
     const request = copyRequestOf(exchange, 'POST', pattern, '', startedMs);

@@ -67,6 +67,7 @@ export function createEvaluateGet(deps: {
   return function evaluateGet(exchange: Exchange): void {
     const startedMs = performance.now();
     const snapshot = holder.current;
+    overload.count();
     if (snapshot === undefined || isUnusual(exchange, corsEnabled)) return pipeline(exchange, undefined);
     if (overload.active && shedsEvaluateGet(overload, exchange.query()))
       return deps.refuseOverloaded(exchange, routeIndex);

@@ -141,6 +141,7 @@ export function createSockets(deps: SocketsDeps): Sockets {
     },
     dispatch(connection, message, isBinary) {
       countMessage();
+      overload.count();
       if (overload.active && shedsMessage(overload, message.byteLength)) {
         tallies.count('burgee_shed_total', 1);
         dispatch.refused(connection, message, isBinary, 'OVERLOADED', RETRY_MS);

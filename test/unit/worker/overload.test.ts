@@ -10,14 +10,22 @@ interface Loop {
   readonly backlog: { waiting: number; doneCount: number };
   /** Turns of the loop, each this late. */
   turns(count: number, lateMs: number): void;
+  /** Requests of one turn that take this long each; how often somebody was told of the turn. */
+  requests(count: number, eachMs: number): number;
   /** Of 100 requests the ones that are refused. */
   refused(cost: 'costly' | 'cheap'): number;
 }
 
 function startLoop(): Loop {
   let nowMs = 0;
+  let looks = 0;
   const backlog = { waiting: 0, doneCount: 0 };
-  const overload = createOverload({ now: () => nowMs, backlog: () => backlog, tallies: { gauge: () => {} } });
+  const overload = createOverload({
+    now: () => nowMs,
+    backlog: () => backlog,
+    tallies: { gauge: () => {} },
+    onLook: () => void (looks += 1),
+  });
   overload.start();
   overload.close();
   return {
@@ -28,6 +36,14 @@ function startLoop(): Loop {
         nowMs += TICK_MS + lateMs;
         overload.tick();
       }
+    },
+    requests(count, eachMs) {
+      looks = 0;
+      for (let i = 0; i < count; i++) {
+        overload.count();
+        nowMs += eachMs;
+      }
+      return looks;
     },
     refused: (cost) => Array.from({ length: 100 }, () => overload.sheds(cost)).filter(Boolean).length,
   };
@@ -96,5 +112,28 @@ test('batches that would wait long are refused, and nothing that is cheap with t
   backlog.waiting = 3;
   turns(300, 0);
   t.notOk(overload.active, 'a few that are slow are no crowd');
+  t.end();
+});
+
+test('refuses nine of ten that a turn still finds when it has lasted too long, and nothing in the next', (t) => {
+  const { overload, turns, requests, refused } = startLoop();
+  turns(1, 0);
+  requests(100, 1);
+  t.notOk(overload.active, 'within its time');
+  t.equal(requests(200, 1) > 10, true, 'a worker with much to do says that it lives');
+  t.ok(overload.active);
+  t.equal(refused('cheap'), 90);
+  t.equal(refused('costly'), 100);
+  turns(1, 300);
+  t.notOk(overload.active);
+  t.end();
+});
+
+test('a process that was stopped before a turn has lost no time in it', (t) => {
+  const { overload, turns, requests } = startLoop();
+  turns(1, 0);
+  requests(1, 3_600_000);
+  requests(100, 0.1);
+  t.notOk(overload.active);
   t.end();
 });
