@@ -114,7 +114,8 @@ async function run(work: string, port: number): Promise<Container> {
   const enter = [
     ...['chroot', `--userspec=${user}`, '--groups=', inside],
     ...['setpriv', '--no-new-privs', '--inh-caps=-all'],
-    ...['sh', '-c', `cd ${folder} && exec "$@"`, 'sh'],
+    // tap has its own loader in every child's NODE_OPTIONS; inside there is no such file.
+    ...['sh', '-c', `cd ${folder} && unset NODE_OPTIONS && exec "$@"`, 'sh'],
   ];
   const script = [
     'set -eu',
