@@ -60,10 +60,10 @@ export const load = {
     'ms',
     'By which three turns of the event loop running come late before requests are refused. One late turn, of a garbage collection or a stopped process, is no overload.',
   ),
-  turnMsMax: bound(
+  turnCpuMsMax: bound(
     200,
     'ms',
-    'Of one turn of the event loop, from its first requests on. Past it nine of ten that it still finds are refused: thousands of connections that ask at once would else hold it for seconds.',
+    'Of CPU in one turn of the event loop, from its first requests on. Past it nine of ten that it still finds are refused: thousands of connections that ask at once would else hold it for seconds.',
   ),
   batchWaitMsMax: bound(500, 'ms', 'That a batch would wait for its turn before some are refused.'),
 } as const satisfies Record<string, Bound>;

@@ -69,11 +69,11 @@ export function createHttp(deps: HttpDeps): Http {
   const auth = createAuth();
   const run = createRunCommand(deps.link);
   const streams = createEventStreams({ holder: deps.holder, now: Date.now, random: Math.random });
-  const now = (): number => performance.now();
   const onFailure = (err: unknown): void => deps.logger.error({ err }, 'a batch failed');
   const turns = createTurns({ now, onFailure });
   const overload =
-    deps.overload ?? createOverload({ now, backlog: () => turns, tallies: deps.tallies, onLook: deps.onLongTurn });
+    deps.overload ??
+    createOverload({ now, cpuMs, backlog: () => turns, tallies: deps.tallies, onLook: deps.onLongTurn });
   const plans = createPlans();
   const batches = createBatches({ kernel: deps.kernel, hash: deps.hash, now });
   const batching = { unknownFlags: deps.unknownFlags, plans, batches, turns };
@@ -201,4 +201,13 @@ function reportStanding({ standing }: Transport, tallies: HttpDeps['tallies']): 
 
 function delay(ms: number): Promise<void> {
   return ms === 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+function now(): number {
+  return performance.now();
 }

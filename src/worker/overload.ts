@@ -47,6 +47,8 @@ export interface Overload {
 export interface OverloadDeps {
   /** Milliseconds that only grow. */
   readonly now: () => number;
+  /** Milliseconds of CPU that this process has used. */
+  readonly cpuMs: () => number;
   /** Batches that wait for a turn, and how many were done since the start. */
   readonly backlog: () => { readonly waiting: number; readonly doneCount: number };
   readonly tallies: Pick<Tallies, 'gauge'>;
@@ -70,7 +72,7 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
   let pressure = 0;
   const debts = { costly: 0, cheap: 0 };
   let countedInTurn = 0;
-  let firstLookMs = 0;
+  let firstCpuMs = 0;
   /** This turn of the loop has lasted too long. */
   let isTurnFull = false;
   let timer: NodeJS.Timeout | undefined;
@@ -106,11 +108,11 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
     tallies.gauge('burgee_worker_shed_pressure', pressure);
   }
 
-  /** From its first look on, so that a process which was stopped before the turn has lost no time in it. */
+  /** By CPU time: a process that was stopped, or has to wait for a CPU, is not quicker for refusing. */
   function look(): void {
-    const nowMs = now();
-    if (countedInTurn === LOOK_EACH) firstLookMs = nowMs;
-    else if (nowMs - firstLookMs > limits.turnMsMax) {
+    const cpuMs = deps.cpuMs();
+    if (countedInTurn === LOOK_EACH) firstCpuMs = cpuMs;
+    else if (cpuMs - firstCpuMs > limits.turnCpuMsMax) {
       isTurnFull = true;
       overload.active = true;
     }

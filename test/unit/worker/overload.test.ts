@@ -11,7 +11,7 @@ interface Loop {
   /** Turns of the loop, each this late. */
   turns(count: number, lateMs: number): void;
   /** Requests of one turn that take this long each; how often somebody was told of the turn. */
-  requests(count: number, eachMs: number): number;
+  requests(count: number, eachMs: number, cpuEachMs?: number): number;
   /** Of 100 requests the ones that are refused. */
   refused(cost: 'costly' | 'cheap'): number;
 }
@@ -19,9 +19,11 @@ interface Loop {
 function startLoop(): Loop {
   let nowMs = 0;
   let looks = 0;
+  let cpuMs = 0;
   const backlog = { waiting: 0, doneCount: 0 };
   const overload = createOverload({
     now: () => nowMs,
+    cpuMs: () => cpuMs,
     backlog: () => backlog,
     tallies: { gauge: () => {} },
     onLook: () => void (looks += 1),
@@ -37,11 +39,12 @@ function startLoop(): Loop {
         overload.tick();
       }
     },
-    requests(count, eachMs) {
+    requests(count, eachMs, cpuEachMs = eachMs) {
       looks = 0;
       for (let i = 0; i < count; i++) {
         overload.count();
         nowMs += eachMs;
+        cpuMs += cpuEachMs;
       }
       return looks;
     },
@@ -129,11 +132,10 @@ test('refuses nine of ten that a turn still finds when it has lasted too long, a
   t.end();
 });
 
-test('a process that was stopped before a turn has lost no time in it', (t) => {
+test('a process that is stopped, or waits for a CPU, refuses nothing in that turn', (t) => {
   const { overload, turns, requests } = startLoop();
   turns(1, 0);
-  requests(1, 3_600_000);
-  requests(100, 0.1);
+  requests(100, 50, 0.01);
   t.notOk(overload.active);
   t.end();
 });
