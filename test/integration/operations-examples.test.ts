@@ -1,12 +1,12 @@
 // docs/operations.md tells the truth: its blocks `sh` are run as they stand, in order, against a service behind a release
 // link, and what they print is compared with the block `output` below them. Needs dist (npm test builds it first).
 import { execFile } from 'node:child_process';
-import { readFileSync, symlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'tap';
 import { createReleases } from '../support/releases.ts';
-import { ADMIN_KEY, freePort, pidIn, signalQuietly, startService } from '../support/service.ts';
+import { ADMIN_KEY, freePort, signalQuietly, startService } from '../support/service.ts';
 
 const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
@@ -112,12 +112,14 @@ function run(
   });
 }
 
+/** By what they were started with: the folder, and the pid files in it, may be gone by now. */
 function end(dataDir: string): void {
-  for (const name of ['launcher.pid', 'primary.pid', 'worker-1.pid', 'worker-2.pid']) {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
-      signalQuietly(pidIn(dataDir, name), 'SIGKILL');
+      if (readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(`DATA_DIR=${dataDir}`))
+        signalQuietly(Number(pid), 'SIGKILL');
     } catch {
-      // No such file: it has ended.
+      // It has ended, or is another user's.
     }
   }
 }
