@@ -1,12 +1,14 @@
 // Names in Linux's abstract socket namespace: exclusive within a network namespace, and gone with their process. No file
 // stands for them, so none can be removed.
 import { connect, createServer } from 'node:net';
+import { type Clock, delay } from './clock.ts';
 import { listen } from './lock-socket.ts';
 import { codeOf } from './run-dir.ts';
 
 /** Size of sun_path. Filled up with zeros ourselves: whether a Node release sends the rest or cuts it off then matters no more. */
 const NAME_BYTES = 108;
 const ASK_MS_MAX = 500;
+const POLL_MS = 50;
 
 export interface Hold {
   /** Gives the name back. May be called twice. */
@@ -39,6 +41,17 @@ export async function tryHold(name: string): Promise<Hold | undefined> {
       return closing;
     },
   };
+}
+
+/** The same, for a name whose owner may just be ending: tries again until `graceMs` are over. */
+export async function holdWithin(name: string, clock: Clock, graceMs: number): Promise<Hold | undefined> {
+  const deadlineMs = clock.nowMs() + graceMs;
+  let hold = await tryHold(name);
+  while (hold === undefined && clock.nowMs() < deadlineMs) {
+    await delay(clock, POLL_MS);
+    hold = await tryHold(name);
+  }
+  return hold;
 }
 
 // The owner says its pid to whoever connects; one that is frozen, or no Burgee at all, says nothing.

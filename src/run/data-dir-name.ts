@@ -7,14 +7,13 @@
 //
 // It says nothing about other containers, which have namespaces of their own: between those the lock file stands alone.
 import { statSync } from 'node:fs';
-import { abstractName, askOwner, type Hold, NOTHING_HELD, tryHold } from './abstract-name.ts';
-import { type Clock, delay, systemClock } from './clock.ts';
+import { abstractName, askOwner, type Hold, holdWithin, NOTHING_HELD } from './abstract-name.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { type DataDirLock, lockDataDir } from './data-dir-lock.ts';
 import { Owned } from './owned.ts';
 
 /** A primary that is just ending gives its name back within this time. */
 const GRACE_MS = 3000;
-const POLL_MS = 50;
 
 /** As lockDataDir, and the name with it. */
 export async function takeDataDir(...[runDir, options]: Parameters<typeof lockDataDir>): Promise<DataDirLock> {
@@ -39,12 +38,7 @@ async function holdName(dataDir: string, clock: Clock): Promise<Hold> {
   if (process.platform !== 'linux') return NOTHING_HELD;
   const { dev, ino } = statSync(dataDir);
   const name = abstractName(`burgee:data:${dev}:${ino}`);
-  const deadlineMs = clock.nowMs() + GRACE_MS;
-  let hold = await tryHold(name);
-  while (hold === undefined && clock.nowMs() < deadlineMs) {
-    await delay(clock, POLL_MS);
-    hold = await tryHold(name);
-  }
+  const hold = await holdWithin(name, clock, GRACE_MS);
   if (hold !== undefined) return hold;
   const pid = await askOwner(name);
   const who = pid === undefined ? 'a process that does not answer' : `the primary with pid ${pid}`;

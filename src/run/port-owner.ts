@@ -8,13 +8,12 @@
 // Elsewhere than on Linux nothing is held and nothing refused.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { abstractName, askOwner, type Hold, NOTHING_HELD, tryHold } from './abstract-name.ts';
-import { type Clock, delay, systemClock } from './clock.ts';
+import { abstractName, askOwner, type Hold, holdWithin, NOTHING_HELD, tryHold } from './abstract-name.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { Owned } from './owned.ts';
 
 /** A primary that is just ending gives its name back within this time. */
 const GRACE_MS = 1000;
-const POLL_MS = 50;
 
 /**
  * For the primary, before it starts workers. `dataDir` absolute and free of links (RunDir.dataDir). Port 0 holds nothing.
@@ -26,14 +25,8 @@ export async function holdPrimaryPort(
   options: { readonly clock?: Clock; readonly graceMs?: number } = {},
 ): Promise<Hold> {
   if (process.platform !== 'linux' || port === 0) return NOTHING_HELD;
-  const clock = options.clock ?? systemClock;
-  const deadlineMs = clock.nowMs() + (options.graceMs ?? GRACE_MS);
   const name = abstractName(`burgee:${port}`);
-  let hold = await tryHold(name);
-  while (hold === undefined && clock.nowMs() < deadlineMs) {
-    await delay(clock, POLL_MS);
-    hold = await tryHold(name);
-  }
+  const hold = await holdWithin(name, options.clock ?? systemClock, options.graceMs ?? GRACE_MS);
   if (hold === undefined) {
     const pid = await askOwner(name);
     const who = pid === undefined ? 'another service' : `the service whose primary has pid ${pid}`;
