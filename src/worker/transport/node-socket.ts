@@ -4,12 +4,8 @@ import type { Socket as NetSocket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { limits } from '../../limits.ts';
 import type { Socket, SocketOwner } from './socket.ts';
+import { ENDING_MS_MAX, INTERNAL_ERROR, shortened } from './socket-end.ts';
 
-/** How long a client has, once it was closed here, to take what it was sent and to close as well. */
-const ENDING_MS_MAX = 3000;
-/** A close frame has 125 bytes, two of them the code. */
-const REASON_BYTES_MAX = 123;
-const INTERNAL_ERROR = 1011;
 /** What `idleSeconds` are divided into; half of them silent, a client is pinged, and cut when all were. */
 export const IDLE_TURNS = 8;
 
@@ -147,12 +143,4 @@ export class NodeSocket implements Socket {
       this.end(INTERNAL_ERROR, 'something went wrong here');
     }
   }
-}
-
-/** A reason that fits a close frame, cut between characters. */
-function shortened(reason: string): string {
-  if (reason.length * 3 <= REASON_BYTES_MAX || Buffer.byteLength(reason) <= REASON_BYTES_MAX) return reason;
-  const bytes = new Uint8Array(REASON_BYTES_MAX);
-  const { read } = new TextEncoder().encodeInto(reason, bytes);
-  return reason.slice(0, read);
 }

@@ -15,15 +15,14 @@ import { addressOf, headerOf, NodeExchange } from './node-exchange.ts';
 import { Patterns } from './node-patterns.ts';
 import type { NodeReplyStream } from './node-reply-stream.ts';
 import { IDLE_TURNS, NodeSocket, type NodeSockets } from './node-socket.ts';
-import { createShared } from './shared.ts';
+import { createShared, standingOf } from './shared.ts';
 import type { SocketRoute } from './socket.ts';
+import { MESSAGE_BYTES_FACTOR } from './socket-end.ts';
 import { TLS_CIPHERS } from './tls-ciphers.ts';
 import type { Handler, TlsFiles, Transport, TransportOptions } from './transport.ts';
 
 /** How often the server looks for requests whose head does not come to its end. */
 const HEAD_LOOK_MS = 1000;
-/** Past the limit that is told in words, up to which a message is still taken in. */
-const MESSAGE_BYTES_FACTOR = 2;
 /** As many pings as fit into one read. */
 const PENDING_PONGS_MAX = 16_384;
 /** As ws asks of it: 16 bytes in base64. */
@@ -161,20 +160,7 @@ export function createNodeTransport(options: TransportOptions): Transport {
       isClosed: () => closed,
       close,
     }),
-    standing: {
-      get connections() {
-        return openCount;
-      },
-      get unreadBytes() {
-        return shared.unread.bytes;
-      },
-      get bodyBytes() {
-        return shared.bodies.bytes;
-      },
-      get slowCut() {
-        return shared.unread.cutCount + shared.bodies.cutCount;
-      },
-    },
+    standing: standingOf(shared, () => openCount),
     close,
   };
 

@@ -1,6 +1,7 @@
 // What the connections of one server have in common, whichever library it is built on.
 import { limits } from '../../limits.ts';
 import { ByteBudget } from './byte-budget.ts';
+import type { TransportStanding } from './transport.ts';
 
 export interface Shared<Stream> {
   draining: boolean;
@@ -27,6 +28,27 @@ export function createShared<Stream>(): Shared<Stream> {
     endless: new Set(),
     unread: new ByteBudget(limits.unreadRepliesBytesMax),
     bodies: new ByteBudget(limits.unendedBodiesBytesMax),
+  };
+}
+
+/** As it is whenever it is read. */
+export function standingOf<Stream>(
+  { unread, bodies }: Pick<Shared<Stream>, 'unread' | 'bodies'>,
+  connections: () => number,
+): TransportStanding {
+  return {
+    get connections() {
+      return connections();
+    },
+    get unreadBytes() {
+      return unread.bytes;
+    },
+    get bodyBytes() {
+      return bodies.bytes;
+    },
+    get slowCut() {
+      return unread.cutCount + bodies.cutCount;
+    },
   };
 }
 

@@ -16,14 +16,8 @@ import type { HttpRequest, HttpResponse, us_socket_context_t, WebSocket, WebSock
 import { limits } from '../../limits.ts';
 import { asksForWebSocket } from './handshake.ts';
 import type { Socket, SocketOwner, SocketRoute } from './socket.ts';
+import { ENDING_MS_MAX, INTERNAL_ERROR, MESSAGE_BYTES_FACTOR, shortened } from './socket-end.ts';
 
-/** Past the limit that is told in words, up to which a message is still taken in. */
-const MESSAGE_BYTES_FACTOR = 2;
-/** How long a client has to take what it was sent before the close frame. */
-const ENDING_MS_MAX = 3000;
-/** A close frame has 125 bytes, two of them the code. */
-const REASON_BYTES_MAX = 123;
-const INTERNAL_ERROR = 1011;
 /** What the library puts on the object it hands to every handler. */
 interface Mounted {
   readonly socket: UwsSocket;
@@ -157,12 +151,4 @@ export class UwsSocket implements Socket {
     this.shared.onFailure(error);
     this.end(INTERNAL_ERROR, 'something went wrong here');
   }
-}
-
-/** A reason that fits a close frame, cut between characters. */
-function shortened(reason: string): string {
-  if (reason.length * 3 <= REASON_BYTES_MAX || Buffer.byteLength(reason) <= REASON_BYTES_MAX) return reason;
-  const bytes = new Uint8Array(REASON_BYTES_MAX);
-  const { read } = new TextEncoder().encodeInto(reason, bytes);
-  return reason.slice(0, read);
 }

@@ -7,7 +7,7 @@ import { createDrain } from './drain.ts';
 import { type BodyEnd, IncomingBody } from './incoming-body.ts';
 import { loadUws } from './load-uws.ts';
 import { UwsReplyStream } from './reply-stream.ts';
-import { createShared, isLarge, type Shared } from './shared.ts';
+import { createShared, isLarge, type Shared, standingOf } from './shared.ts';
 import type { SocketRoute } from './socket.ts';
 import { TLS_CIPHERS } from './tls-ciphers.ts';
 import type {
@@ -128,20 +128,7 @@ export async function createUwsTransport(options: TransportOptions): Promise<Tra
       isClosed: () => closed,
       close,
     }),
-    standing: {
-      get connections() {
-        return connectionCount + sockets.socketCount;
-      },
-      get unreadBytes() {
-        return shared.unread.bytes;
-      },
-      get bodyBytes() {
-        return shared.bodies.bytes;
-      },
-      get slowCut() {
-        return shared.unread.cutCount + shared.bodies.cutCount;
-      },
-    },
+    standing: standingOf(shared, () => connectionCount + sockets.socketCount),
     close,
   };
 
