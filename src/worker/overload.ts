@@ -23,7 +23,7 @@ const SHARE_MAX = 0.9;
 const ROUNDING = 1e-9;
 /** So few batches wait for a few large ones, not for too many. */
 const WAITING_MIN = 16;
-/** Requests of a turn between two looks at the clock. */
+/** Requests of a turn between two looks at the CPU time it has taken. */
 const LOOK_EACH = 64;
 /** Over which the pace of batches is taken. */
 const PACE_TICKS = 25;
