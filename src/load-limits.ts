@@ -58,7 +58,7 @@ export const load = {
   loopLagMsMax: bound(
     100,
     'ms',
-    'By which three turns of the event loop running come late before requests are refused. One late turn, of a garbage collection or a stopped process, is no overload.',
+    'Of CPU by which three turns of the event loop running come late before requests are refused. One late turn, of a garbage collection, is no overload; nor are any of a process that is stopped or waits for a CPU.',
   ),
   turnCpuMsMax: bound(
     200,

@@ -83,7 +83,8 @@ const HELP: Readonly<Record<string, string>> = {
     'Longest delay of the event loop of a worker since its last report, 250 ms before.',
   burgee_worker_kernel_wasm:
     '1 where batches are evaluated by the kernel in WebAssembly, 0 where by the slower one in JavaScript.',
-  burgee_worker_loop_lag_seconds: 'By which the last three turns of a worker came late; past 0.1 it refuses requests.',
+  burgee_worker_loop_lag_seconds:
+    'By which the last three turns of a worker came late through its own work, in CPU time; past 0.1 it refuses requests.',
   burgee_worker_resident_memory_bytes: 'Resident memory of a worker.',
   burgee_worker_shed_pressure:
     'What a worker refuses: up to 1 that share of what is costly, from there that share, less 1, of everything.',

@@ -1,7 +1,8 @@
 // Whether this worker has more to do than it can, and how much it refuses because of it. Two things tell: the event loop
 // turns late (every request waits as long), and batches wait long for their turns. First a growing share of what is
 // costly is refused, then of everything; both shares fall again by themselves. And one turn may find so much waiting that
-// it would hold the loop for seconds: what it finds past its time is refused within that turn.
+// it would hold the loop for seconds: what it finds past its time is refused within that turn. All by CPU time: a process
+// that was stopped, or has to wait for a CPU, is not quicker for refusing.
 import { limits } from '../limits.ts';
 import type { Tallies } from './tallies.ts';
 
@@ -68,6 +69,7 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
   const doneCounts: { readonly atMs: number; readonly count: number }[] = [];
   let tickCount = 0;
   let lastTickMs = 0;
+  let lastCpuMs = 0;
   /** 0: nothing is refused; 1: all that is costly; up to 1 + SHARE_MAX: that share of everything else. */
   let pressure = 0;
   const debts = { costly: 0, cheap: 0 };
@@ -90,9 +92,11 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
   function tick(): void {
     const nowMs = now();
     const elapsedMs = nowMs - lastTickMs;
-    lateMs[tickCount % LATE_TICKS] = Math.max(0, elapsedMs - TICK_MS);
+    const cpuMs = deps.cpuMs();
+    lateMs[tickCount % LATE_TICKS] = Math.max(0, Math.min(elapsedMs, cpuMs - lastCpuMs) - TICK_MS);
     tickCount += 1;
     lastTickMs = nowMs;
+    lastCpuMs = cpuMs;
     countedInTurn = 0;
     isTurnFull = false;
     const lagMs = Math.min(...lateMs);
@@ -108,7 +112,6 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
     tallies.gauge('burgee_worker_shed_pressure', pressure);
   }
 
-  /** By CPU time: a process that was stopped, or has to wait for a CPU, is not quicker for refusing. */
   function look(): void {
     const cpuMs = deps.cpuMs();
     if (countedInTurn === LOOK_EACH) firstCpuMs = cpuMs;
@@ -136,6 +139,7 @@ export function createOverload(deps: OverloadDeps): DrivenOverload {
     tick,
     start() {
       lastTickMs = now();
+      lastCpuMs = deps.cpuMs();
       timer ??= setInterval(tick, TICK_MS).unref();
     },
     close() {

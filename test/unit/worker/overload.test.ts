@@ -9,7 +9,7 @@ interface Loop {
   readonly overload: DrivenOverload;
   readonly backlog: { waiting: number; doneCount: number };
   /** Turns of the loop, each this late. */
-  turns(count: number, lateMs: number): void;
+  turns(count: number, lateMs: number, cpuMs?: number): void;
   /** Requests of one turn that take this long each; how often somebody was told of the turn. */
   requests(count: number, eachMs: number, cpuEachMs?: number): number;
   /** Of 100 requests the ones that are refused. */
@@ -33,9 +33,10 @@ function startLoop(): Loop {
   return {
     overload,
     backlog,
-    turns(count, lateMs) {
+    turns(count, lateMs, ownMs = TICK_MS + lateMs) {
       for (let i = 0; i < count; i++) {
         nowMs += TICK_MS + lateMs;
+        cpuMs += ownMs;
         overload.tick();
       }
     },
@@ -137,5 +138,14 @@ test('a process that is stopped, or waits for a CPU, refuses nothing in that tur
   turns(1, 0);
   requests(100, 50, 0.01);
   t.notOk(overload.active);
+  t.end();
+});
+
+test('turns that are late for want of a CPU refuse nothing, and late ones of which half was work do', (t) => {
+  const { overload, turns } = startLoop();
+  turns(100, 500, TICK_MS);
+  t.notOk(overload.active);
+  turns(3, 500, 260);
+  t.ok(overload.active);
   t.end();
 });
