@@ -50,12 +50,14 @@ async function row(program: string, { name, act, ends = false }: Case): Promise<
     const path = '/api/v1/flags/steady/evaluate?user_id=user-1';
     const load = startLoad({ port: service.port, connections: CONNECTIONS, path, key: ADMIN_KEY, thinkMs: THINK_MS });
     await load.answered(ANSWERS);
+    const daemonBefore = service.daemonPid();
     const startedMs = performance.now();
     await act(service);
     const tookMs = performance.now() - startedMs;
     if (!ends) await load.answered(ANSWERS);
     const record = await load.stop();
-    const daemon = service.daemonPid();
+    // After `pm2 kill` its pid file is gone as well.
+    const daemon = ends ? daemonBefore : service.daemonPid();
     if (!ends) await service.pm2('delete', 'burgee');
     await service.pm2('kill');
     // It answers the command a moment before it goes.
