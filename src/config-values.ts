@@ -66,6 +66,30 @@ export function secretKey(): Value<string> {
   };
 }
 
+/** Only the scheme and that it is a URL: what is in it says the server when it is asked. Never shown. */
+export function databaseUrl(): Value<string> {
+  return {
+    allowed: 'a URL like postgres://user:password@host:5432/database',
+    parse(text) {
+      if (!/^postgres(?:ql)?:\/\//.test(text)) return wrong('does not begin with postgres://');
+      return URL.canParse(text) ? { value: text } : wrong('is no URL');
+    },
+  };
+}
+
+export function redisUrl(): Value<string> {
+  return {
+    allowed:
+      'a URL like redis://user:password@host:6379/0, rediss:// for TLS, redis+sentinel://host:26379,host:26379/name or redis+cluster://host:6379,host:6379',
+    parse(text) {
+      const known = /^redis(?:s|\+sentinel|s\+sentinel|\+cluster|s\+cluster)?:\/\/.+/.test(text);
+      return known
+        ? { value: text }
+        : wrong('does not begin with redis://, rediss://, redis+sentinel:// or redis+cluster://');
+    },
+  };
+}
+
 export function origins(): Value<readonly string[]> {
   return {
     allowed: 'a list like https://app.example.com,http://localhost:3000',

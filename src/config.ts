@@ -1,7 +1,19 @@
 // The only reader of the environment. One table says what each variable is called, means, allows and defaults to; the
 // configuration, the messages about a wrong one, --help and .env.example all come from it, so they cannot disagree.
 import { availableParallelism } from 'node:os';
-import { choice, host, integer, origins, type Parsed, path, proxies, secretKey, show } from './config-values.ts';
+import {
+  choice,
+  databaseUrl,
+  host,
+  integer,
+  origins,
+  type Parsed,
+  path,
+  proxies,
+  redisUrl,
+  secretKey,
+  show,
+} from './config-values.ts';
 import { cpuQuota } from './cpu-quota.ts';
 import { limits } from './limits.ts';
 
@@ -19,6 +31,10 @@ export interface Config {
   readonly workers: number;
   /** Absolute. */
   readonly dataDir: string;
+  /** Undefined: the embedded database. It may hold a password: never print it. */
+  readonly databaseUrl: string | undefined;
+  /** Undefined: no Redis. It may hold a password: never print it. */
+  readonly redisUrl: string | undefined;
   /** The server library. */
   readonly transport: TransportChoice;
   readonly logLevel: LogLevel;
@@ -99,6 +115,21 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     ...path(),
     fallback: './data',
     meaning: 'The folder of the embedded database and the sockets. One service a folder.',
+  },
+  databaseUrl: {
+    name: 'DATABASE_URL',
+    ...databaseUrl(),
+    fallback: () => undefined,
+    secret: true,
+    meaning: 'The PostgreSQL (14 to 18) that holds the truth, for any number of nodes. Not set: the embedded database.',
+  },
+  redisUrl: {
+    name: 'REDIS_URL',
+    ...redisUrl(),
+    fallback: () => undefined,
+    secret: true,
+    meaning:
+      'The Redis that nodes of one DATABASE_URL share: faster news of changes, a hot copy to start from, rate limits over all nodes. Not set: none.',
   },
   transport: {
     name: 'TRANSPORT',
@@ -211,10 +242,6 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
   },
 };
 
-// Part of the contract, but of later versions. Ignoring one would be worse than refusing it: somebody would believe
-// that his service runs on PostgreSQL.
-const UNSUPPORTED = ['DATABASE_URL', 'REDIS_URL'] as const;
-
 // Set by the launcher and the primary for the processes they start.
 const INTERNAL = ['BURGEE_ROLE', 'BURGEE_SLOT', 'BURGEE_GENERATION'] as const;
 
@@ -227,7 +254,7 @@ const entries = Object.entries(variables) as readonly [keyof Config, Variable<un
 const shown = entries
   .filter(([, { internal }]) => internal !== true)
   .map(([, variable]) => ({ ...variable, byDefault: defaultText(variable) }));
-const known = [...entries.map(([, { name }]) => name), ...UNSUPPORTED, ...INTERNAL];
+const known = [...entries.map(([, { name }]) => name), ...INTERNAL];
 
 /**
  * The whole configuration, frozen. An empty variable counts as one that is not set.
@@ -245,9 +272,6 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       problems.push(
         `${variable.name} ${variable.secret ? '' : `(${show(text)}) `}${parsed.wrong}; it must be ${variable.allowed}.`,
       );
-  }
-  for (const name of UNSUPPORTED) {
-    if ((env[name] ?? '') !== '') problems.push(`${name} is not supported by this version; unset it.`);
   }
   for (const [name, value] of Object.entries(env)) {
     if (isUnknown(name, value)) problems.push(`${name} is not a variable of Burgee${didYouMean(name)}; unset it.`);
@@ -267,7 +291,6 @@ export function helpText(): string {
       ...wrap(meaning, 100).map((line) => `      ${line}`),
     );
   }
-  lines.push('', `  Not supported by this version, and refused: ${UNSUPPORTED.join(', ')}.`);
   return lines.join('\n');
 }
 
@@ -284,7 +307,6 @@ export function envExample(): string {
       `# ${name}=${byDefault}`,
     );
   }
-  lines.push('', '# Not supported by this version, and refused when set:', ...UNSUPPORTED.map((name) => `# ${name}=`));
   return `${lines.join('\n')}\n`;
 }
 
@@ -310,6 +332,8 @@ function contradictions(config: Config): string[] {
       config.tlsKeyFile === undefined ? ['TLS_CERT_FILE', 'TLS_KEY_FILE'] : ['TLS_KEY_FILE', 'TLS_CERT_FILE'];
     found.push(`${set} is set without ${missing}; set both for HTTPS, or neither.`);
   }
+  if (config.redisUrl !== undefined && config.databaseUrl === undefined)
+    found.push('REDIS_URL is set without DATABASE_URL; set both, or unset it: an embedded database is one node alone.');
   if (config.drainDelayMs >= config.shutdownTimeoutMs) {
     found.push(
       `DRAIN_DELAY_MS (${config.drainDelayMs}) is not below SHUTDOWN_TIMEOUT_MS (${config.shutdownTimeoutMs}), which includes it.`,

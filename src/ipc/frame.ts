@@ -29,6 +29,7 @@ const TO_WORKER = [
   'drain',
   'unknown_report',
   'welcome',
+  'loaded',
 ] as const satisfies readonly ToWorker['type'][];
 
 const HEADER_BYTES = 5;

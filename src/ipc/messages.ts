@@ -6,10 +6,10 @@ import type { Issue } from '../core/model.ts';
 import type { ErrorCode } from '../errors.ts';
 
 /**
- * What a build understands: 1 is 0.3.0; 2 knows `welcome`, `prepared`, and `idleMs`. A primary sends a worker nothing that
- * came with a later number than the worker's.
+ * What a build understands: 1 is 0.3.0; 2 knows `welcome`, `prepared`, and `idleMs`; 3 knows `loaded`. A primary sends a
+ * worker nothing that came with a later number than the worker's.
  */
-export const IPC_PROTOCOL = 2;
+export const IPC_PROTOCOL = 3;
 
 /** A lease of rate-limit tokens, good for one window: until 20 ms before `windowEndMs`. */
 export interface Lease {
@@ -104,7 +104,12 @@ export type Command =
       readonly limit: number;
     }
   | { readonly type: 'key.revoke'; readonly grantor: Grantor; readonly keyId: string }
-  | { readonly type: 'key.rotate'; readonly grantor: Grantor; readonly keyId: string; readonly body: unknown };
+  | { readonly type: 'key.rotate'; readonly grantor: Grantor; readonly keyId: string; readonly body: unknown }
+  /**
+   * Takes a store that went back as it is now: its revision is set above every revision that anybody has seen. `above`: the
+   * highest that the asker knows; the primary takes the highest that it knows itself.
+   */
+  | { readonly type: 'store.accept'; readonly above: number };
 
 /** The two lists of ids that a segment has. */
 export type SegmentList = 'included' | 'excluded';
@@ -205,6 +210,11 @@ export type ToWorker =
   | { readonly type: 'delta'; readonly bytes: Uint8Array }
   /** The primary has just confirmed with the store that `revision` is the newest. Sent every second at least. */
   | { readonly type: 'confirmed'; readonly revision: number; readonly tier: string }
+  /**
+   * Where the snapshot that follows (or, at a join, the one that is held) comes from, and how long ago the store last
+   * confirmed it: with the store away a node serves what Redis or its file had. `staleMs` null: not known.
+   */
+  | { readonly type: 'loaded'; readonly tier: string; readonly staleMs: number | null }
   | { readonly type: 'outcome'; readonly id: number; readonly outcome: CommandOutcome }
   | { readonly type: 'lease'; readonly lease: Lease }
   | { readonly type: 'metrics'; readonly id: number; readonly text: string }

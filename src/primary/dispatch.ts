@@ -85,7 +85,10 @@ export function createDispatch(deps: {
       }
       leases.report(workerIdOf(hello), hello.leases);
       deps.sync.witnessed(hello.epoch, hello.revision);
-      publisher.joined(hello.pid, hello.epoch, hello.revision, (message) => link.send(message));
+      const knowsLoaded = (hello.protocol ?? 1) >= 3;
+      publisher.joined(hello.pid, hello.epoch, hello.revision, (message) => {
+        if (message.type !== 'loaded' || knowsLoaded) link.send(message);
+      });
     },
 
     onMessage(link, message) {

@@ -19,6 +19,7 @@ import { createHashBytes } from '../snapshot/checksum.ts';
 import { ensureFirstKey } from '../storage/bootstrap.ts';
 import { migrate } from '../storage/migrate.ts';
 import { openPglite } from '../storage/pglite.ts';
+import { openPostgres } from '../storage/postgres.ts';
 import type { Sql } from '../storage/sql.ts';
 import { createStore } from '../storage/sql-store.ts';
 import { readTls } from '../tls.ts';
@@ -55,7 +56,7 @@ const WORKER_ENV = { UWS_HTTP_MAX_HEADERS_SIZE: String(limits.headerBytesMax) };
 export async function runPrimary(generation: string): Promise<void> {
   const asked = loadConfig(process.env);
   const finding = findServerLibrary(asked.transport);
-  const secrets = asked.bootstrapAdminKey === undefined ? [] : [asked.bootstrapAdminKey];
+  const secrets = [asked.bootstrapAdminKey, asked.databaseUrl, asked.redisUrl].filter((secret) => secret !== undefined);
   const logger = createLogger({ level: asked.logLevel, name: 'primary', secrets });
   const end = endsWith(logger);
   tellOfTls(asked, logger);
@@ -146,11 +147,14 @@ async function openStore(
   dataDir: string,
   end: (why: string, error: unknown) => void,
 ): Promise<OpenedStore> {
-  const sql = await openPglite({
-    dataDir,
-    onProgress: say,
-    onClosed: (reason) => end('the embedded database ended', reason),
-  });
+  const sql =
+    config.databaseUrl === undefined
+      ? await openPglite({
+          dataDir,
+          onProgress: say,
+          onClosed: (reason) => end('the embedded database ended', reason),
+        })
+      : openPostgres({ url: config.databaseUrl, connectionsMax: 8 });
   await migrate(sql);
   const keyFile = join(dataDir, 'admin-key');
   let shownKey: string | undefined;

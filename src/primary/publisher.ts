@@ -6,6 +6,7 @@ import type { HashBytes } from '../snapshot/checksum.ts';
 import { encodeDelta, encodeSnapshot } from '../snapshot/encoding.ts';
 import type { DeltaContent, SnapshotContent, SnapshotHead } from '../snapshot/item.ts';
 import { createSnapshotState, type SnapshotState } from '../snapshot/state.ts';
+import type { Tier } from '../storage/tiers.ts';
 
 /** Time to ack a revision, for a worker that beats and for one that does not (design, section 2, Write). */
 const ACK_MS_BEATING = 10_000;
@@ -23,6 +24,12 @@ interface Reader {
   lastBeatMs: number;
 }
 
+/** Of a snapshot that the store did not give: `staleMs`, since the store confirmed it last; null: not known. */
+export interface Origin {
+  readonly tier: Tier;
+  readonly staleMs: number | null;
+}
+
 interface Waiter {
   readonly revision: number;
   readonly sinceMs: number;
@@ -32,8 +39,11 @@ interface Waiter {
 export interface Publisher {
   /** undefined before the first reset(). */
   readonly head: SnapshotHead | undefined;
-  /** Replaces the whole snapshot and sends it to all. Throws when its sums are wrong. */
-  reset(content: SnapshotContent): void;
+  /**
+   * Replaces the whole snapshot and sends it to all. Throws when its sums are wrong. `origin`: where it comes from, when
+   * that is not the store just now.
+   */
+  reset(content: SnapshotContent, origin?: Origin): void;
   /** Applies and broadcasts a delta; returns why it was refused. */
   advance(delta: DeltaContent): string | undefined;
   /** Resolves when no living worker serves anything older than `revision`. */
@@ -71,6 +81,7 @@ export function createPublisher(deps: {
 }): Publisher {
   let state: SnapshotState | undefined;
   let encodedSnapshot: Uint8Array | undefined;
+  let origin: { readonly tier: Tier; readonly confirmedAtMs: number | null } | undefined;
   const readers = new Map<number, Reader>();
   const waiters = new Set<Waiter>();
   let condemned: number | undefined;
@@ -78,6 +89,11 @@ export function createPublisher(deps: {
   function sendSnapshot(reader: Reader): void {
     if (state === undefined) return;
     encodedSnapshot ??= encodeSnapshot({ head: state.head, items: [...state.items.values()] }, deps.hash);
+    if (origin !== undefined) {
+      const { tier, confirmedAtMs } = origin;
+      const staleMs = confirmedAtMs === null ? null : deps.now() - confirmedAtMs;
+      reader.send?.({ type: 'loaded', tier, staleMs });
+    }
     reader.send?.({ type: 'snapshot', bytes: encodedSnapshot });
   }
 
@@ -122,8 +138,9 @@ export function createPublisher(deps: {
     get head() {
       return state?.head;
     },
-    reset(content) {
+    reset(content, from) {
       deps.fence();
+      origin = from && { tier: from.tier, confirmedAtMs: from.staleMs === null ? null : deps.now() - from.staleMs };
       const next = createSnapshotState(content);
       fallBehind(state?.head.revision ?? 0);
       // Revisions of another store say nothing about this one.
@@ -139,6 +156,7 @@ export function createPublisher(deps: {
       const refused = state.apply(delta);
       if (refused !== undefined) return refused;
       encodedSnapshot = undefined;
+      origin = undefined;
       fallBehind(revision);
       toAll({ type: 'delta', bytes: encodeDelta(delta, deps.hash) });
       return undefined;

@@ -1,6 +1,7 @@
 // What the sync loop reads: head, everything, or what changed; each in one consistent look. A row that cannot be read
 // never throws: the newest stored version that can be is sent in its place, so that one bad row harms one flag at most.
 import { parseDocument } from '../core/document.ts';
+import { isOfKeys } from '../snapshot/checksum.ts';
 import type {
   DeltaContent,
   ItemAddress,
@@ -53,10 +54,19 @@ export async function readHead(from: Queryable): Promise<SnapshotHead> {
 }
 
 export function readAll(sql: Sql, onQuarantine: OnQuarantine): Promise<SnapshotContent> {
+  return readKinds(sql, KINDS, onQuarantine);
+}
+
+/** The head is that of everything all the same. */
+export function readKeys(sql: Sql): Promise<SnapshotContent> {
+  return readKinds(sql, KINDS.filter(isOfKeys), () => {});
+}
+
+function readKinds(sql: Sql, kinds: readonly ItemKind[], onQuarantine: OnQuarantine): Promise<SnapshotContent> {
   return inOneLook(sql, async (tx) => {
     const head = await readHead(tx);
     const items: SnapshotItem[] = [];
-    for (const kind of KINDS) {
+    for (const kind of kinds) {
       const rows = await tx.query<ItemRow>(`SELECT ${SOURCES[kind].columns} FROM ${SOURCES[kind].live}`);
       for (const [i, row] of rows.entries()) {
         if ((i + 1) % ROWS_PER_TURN[kind] === 0) await turn();

@@ -1,5 +1,6 @@
 // The store over SQL: one lock, one transaction and one revision for each write; reads that see one state.
 import type { CommandOutcome, CommandRequest } from '../ipc/messages.ts';
+import { acceptStore } from './accept.ts';
 import { pruneBlobs, readBlob } from './blobs.ts';
 import { createCompaction } from './compaction.ts';
 import { createEnvironment } from './environments.ts';
@@ -7,7 +8,7 @@ import { runFlagCommand } from './flags.ts';
 import { prepareReplay, type Replay, readReplay, storeReplay } from './idempotency.ts';
 import { listKeys, runKeyWrite } from './keys.ts';
 import { prune } from './prune.ts';
-import { type OnQuarantine, readAll, readHead, readSince } from './read.ts';
+import { type OnQuarantine, readAll, readHead, readKeys, readSince } from './read.ts';
 import type { SegmentBlobs } from './segment-blobs.ts';
 import { type PreparedMembers, StalePreparation, startPreparing } from './segment-members.ts';
 import { requireNoTags, runSegmentCommand } from './segments.ts';
@@ -107,8 +108,12 @@ export function createStore(sql: Sql, options: StoreOptions = {}): Store {
       const before = replay === undefined ? undefined : await readReplay(write, replay);
       if (before !== undefined) return { ...before, headers: { ...before.headers, 'Idempotent-Replayed': 'true' } };
       const done = await perform(write, request, prepared);
-      const revision = await finishWrite(write);
-      const outcome: Done = { ...done, revision };
+      const made = await finishWrite(write);
+      // Accepting a store changes no item, but the revision.
+      const outcome: Done = {
+        ...done,
+        revision: Math.max(made, request.command.type === 'store.accept' ? done.revision : 0),
+      };
       if (replay !== undefined) await storeReplay(write, replay, outcome);
       return outcome;
     });
@@ -142,6 +147,7 @@ export function createStore(sql: Sql, options: StoreOptions = {}): Store {
   return {
     readHead: () => readHead(sql),
     readAll: () => readAll(sql, onQuarantine),
+    readKeys: () => readKeys(sql),
     readSince: (revision) => readSince(sql, revision, onQuarantine),
     run,
     readBlob: (hash) => readBlob(sql, hash),
@@ -179,6 +185,8 @@ function perform(
     case 'key.revoke':
     case 'key.rotate':
       return runKeyWrite(write, command);
+    case 'store.accept':
+      return acceptStore(write, command.above);
     case 'key.list':
       throw new Error('key.list is a read');
   }

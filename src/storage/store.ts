@@ -7,6 +7,11 @@ export interface Store {
   readHead(): Promise<SnapshotHead>;
   /** Everything live, in one consistent read. */
   readAll(): Promise<SnapshotContent>;
+  /**
+   * The head, and of the items only keys and secrets, in one consistent read: a node that has the rest from a hot copy
+   * needs no more.
+   */
+  readKeys(): Promise<SnapshotContent>;
   /** What changed after `revision` up to now, each item once, in one consistent read; undefined when `changes` no longer reaches back. */
   readSince(revision: number): Promise<DeltaContent | undefined>;
   /**

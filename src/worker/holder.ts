@@ -16,10 +16,12 @@ import { createSlices } from './slices.ts';
 
 /** A snapshot that was not confirmed for this long is called stale (contract, section 2). */
 const STALE_AFTER_MS = 5000;
+/** Said where nobody knows since when: a day, in seconds, so that whoever compares takes it for old. */
+const STALE_UNKNOWN_S = 86_400;
 
 export interface Holder extends SnapshotHolder {
-  /** Queues a snapshot, a delta or a confirmation. Never throws. */
-  receive(message: Extract<ToWorker, { type: 'snapshot' | 'delta' | 'confirmed' }>): void;
+  /** Queues a snapshot, a delta, a confirmation or where a snapshot comes from. Never throws. */
+  receive(message: Extract<ToWorker, { type: 'snapshot' | 'delta' | 'confirmed' | 'loaded' }>): void;
   /** Resolves when the first snapshot is served. */
   readonly first: Promise<void>;
 }
@@ -36,6 +38,8 @@ export function createHolder(deps: {
   let held: HeldSnapshot | undefined;
   let tier = 'none';
   let confirmedAtMs = Number.NEGATIVE_INFINITY;
+  /** How long ago the store confirmed the snapshot that comes next, in milliseconds. */
+  let nextStaleMs = 0;
   /** A whole snapshot was asked for and has not come yet. */
   let awaitsWhole = false;
   let queue: Promise<void> = Promise.resolve();
@@ -60,7 +64,8 @@ export function createHolder(deps: {
     }
     held = compiled.held;
     awaitsWhole = false;
-    confirmedAtMs = deps.now();
+    confirmedAtMs = deps.now() - nextStaleMs;
+    nextStaleMs = 0;
     ack(held.serving);
     firstServed();
     for (const waiter of waiters) if (held.serving.revision >= waiter.revision) waiter.done(true);
@@ -111,12 +116,21 @@ export function createHolder(deps: {
     },
     staleSeconds() {
       const ageMs = deps.now() - confirmedAtMs;
-      return ageMs < STALE_AFTER_MS ? 0 : Math.floor(ageMs / 1000);
+      if (ageMs < STALE_AFTER_MS) return 0;
+      return Number.isFinite(ageMs) ? Math.floor(ageMs / 1000) : STALE_UNKNOWN_S;
     },
     receive(message) {
       if (message.type === 'confirmed') {
         if (held !== undefined && held.serving.revision >= message.revision) confirmedAtMs = deps.now();
         tier = message.tier;
+        return;
+      }
+      if (message.type === 'loaded') {
+        const { tier: from, staleMs } = message;
+        queue = queue.then(() => {
+          tier = from;
+          nextStaleMs = staleMs ?? Number.POSITIVE_INFINITY;
+        });
         return;
       }
       queue = queue.then(() => take(message));

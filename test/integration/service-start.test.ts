@@ -70,7 +70,7 @@ test('a wrong variable is refused by name with exit code 2, before anything is t
     ['PORT', 'eighty'],
     ['WORKERS', '0'],
     ['ACCESS_LOG', 'loud'],
-    ['DATABASE_URL', 'postgres://x'],
+    ['DATABASE_URL', 'mysql://x'],
     ['BURGEE_WORKER', '1'],
   ] as const) {
     const ended = await runToEnd([], { DATA_DIR: dataDir, [name]: value });

@@ -116,8 +116,10 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
   ['DRAIN_DELAY_MS', '25000', /DRAIN_DELAY_MS \(25000\) is not below SHUTDOWN_TIMEOUT_MS/],
   ['SHUTDOWN_TIMEOUT_MS', '0', /too low/],
   ['ORPHAN_TIMEOUT_MS', '3000000000', /too high/],
-  ['DATABASE_URL', 'postgres://u:p@h/db', /DATABASE_URL is not supported by this version/],
-  ['REDIS_URL', 'redis://h', /REDIS_URL is not supported by this version/],
+  ['DATABASE_URL', 'mysql://u:p@h/db', /DATABASE_URL does not begin with postgres:\/\//],
+  ['DATABASE_URL', 'postgres://h:port/db', /DATABASE_URL is no URL/],
+  ['REDIS_URL', 'h:6379', /REDIS_URL does not begin with redis:\/\//],
+  ['REDIS_URL', 'redis://h', /REDIS_URL is set without DATABASE_URL/],
   ['TLS_CERT_FILE', '/a', /TLS_CERT_FILE is set without TLS_KEY_FILE; set both for HTTPS, or neither/],
   ['TLS_KEY_FILE', '/a', /TLS_KEY_FILE is set without TLS_CERT_FILE/],
   ['TLS_KEY_FILE', 'a\0b', /TLS_KEY_FILE \("a\\u0000b"\) contains a NUL/],
@@ -158,7 +160,7 @@ test('names every wrong variable at once, and never the value of a secret', (t) 
     PORT: 'x',
     WORKERS: 'y',
     BOOTSTRAP_ADMIN_KEY: 'hunter2',
-    DATABASE_URL: 'postgres://me:hunter3@h/db',
+    DATABASE_URL: 'postgres://me:hunter3@h:x/db',
   });
   t.equal(error.problems.length, 4);
   t.notMatch(error.message, /hunter/);
@@ -191,7 +193,7 @@ test('help names every variable with what it allows', (t) => {
   const help = helpText();
   t.match(help, /PORT \(default 8000\): a whole number, 1 to 65535/);
   t.match(help, /DATA_DIR \(default \.\/data\): a path/);
-  t.match(help, /Not supported by this version, and refused: DATABASE_URL, REDIS_URL/);
+  t.match(help, /DATABASE_URL: a URL like postgres:\/\//);
   t.notMatch(help, /BURGEE_/);
   t.end();
 });

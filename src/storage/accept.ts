@@ -1,0 +1,16 @@
+// `burgee store accept`: a store that went back (a restored backup, a failover that lost commits) is taken as it is now.
+// Its revision goes above every one that anybody has seen, so that no reader takes its content for that of an older one.
+import type { Done, Write } from './write.ts';
+
+/** `above`: the highest revision that anybody is known to have seen. */
+export async function acceptStore(write: Write, above: number): Promise<Done> {
+  const revision = Math.max(write.revision, above + 1);
+  await write.tx.query('UPDATE store SET revision = $1::bigint, changes_pruned_to = $1::bigint', [revision]);
+  await write.tx.query(
+    `INSERT INTO audit (revision, at, actor, action, kind, environment, id, request_id)
+      VALUES ($1::bigint, $2::timestamptz, $3, 'store.accept', 'store', '', '', $4)`,
+    [revision, write.now, write.actor, write.requestId],
+  );
+  if (write.kind === 'postgres') await write.tx.query("SELECT pg_notify('burgee', $1)", [String(revision)]);
+  return { ok: true, status: 200, headers: {}, body: JSON.stringify({ revision }), revision };
+}

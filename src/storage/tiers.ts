@@ -1,0 +1,54 @@
+// Where a snapshot can come from when it does not come from the store, and how nodes hear of each other's writes. All of it
+// is help: whatever Redis or the disk do, a node that reaches the store serves the truth a poll later at most.
+import type { SnapshotContent } from '../snapshot/item.ts';
+
+/** Where what is served was loaded from. Each confirmation by the store makes it "store" again. */
+export type Tier = 'store' | 'redis' | 'file';
+
+/** What is known of a hot copy without reading it. */
+export interface HotCopyStanding {
+  readonly revision: number;
+  /** Until it expires, in milliseconds. */
+  readonly ttlMs: number;
+}
+
+/**
+ * The snapshot in Redis, `burgee:{epoch}:snapshot:f<format>`, without keys and secrets: whoever writes there would make
+ * himself admin. Every call rejects with TierUnavailable when Redis is away or does not answer in time.
+ */
+export interface HotCopy {
+  standing(epoch: string): Promise<HotCopyStanding | undefined>;
+  /** Undefined: there is none, or none that can be believed (format, epoch, xxHash64, sum). Its head's sumKeys is 0. */
+  read(epoch: string): Promise<SnapshotContent | undefined>;
+  /**
+   * Keeps the content, less keys and secrets, for 60 s: one Lua step that writes only over a lower revision and gives an
+   * equal one its time again. Resolves with the revision that is there afterwards.
+   */
+  write(content: SnapshotContent): Promise<number>;
+  /** The highest revision that any node has noted for this epoch, without end; 0: none. */
+  highestSeen(epoch: string): Promise<number>;
+  /** Notes one; never lowers what is there. */
+  noteSeen(epoch: string, revision: number): Promise<void>;
+}
+
+/** DATA_DIR/snapshot.brgs and the generation before it: everything, keys too, for this service's user alone (0600). */
+export interface SnapshotFile {
+  /** The newest generation that verifies, with the time at which the store last confirmed it (ms since 1970). */
+  read(): Promise<{ readonly content: SnapshotContent; readonly confirmedAtMs: number } | undefined>;
+  /** Temporary file, fsync, rename. Called as often as one likes: writes at most every 5 s, the newest. Never rejects. */
+  write(content: SnapshotContent): void;
+  /** Resolves when what was given is on the disk. */
+  close(): Promise<void>;
+}
+
+/** News of writes. A hint carries a revision and is never trusted: it makes the next look at the store come now. */
+export interface Hints {
+  /** Fire and forget. */
+  publish(epoch: string, revision: number): void;
+  close(): Promise<void>;
+}
+
+/** Redis or the disk did not do what was asked, in time. Nobody waits for more. */
+export class TierUnavailable extends Error {
+  override readonly name = 'TierUnavailable';
+}
