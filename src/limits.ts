@@ -3,6 +3,7 @@
 import { type Bound, bound, documents, explanations } from './core-limits.ts';
 import { load } from './load-limits.ts';
 import { sockets } from './socket-limits.ts';
+import { store } from './store-limits.ts';
 
 const MIB = 1_048_576;
 
@@ -306,6 +307,7 @@ const chapters = {
   'Event streams': eventStreams,
   Sockets: sockets,
   'Hostile load': load,
+  PostgreSQL: store,
   Processes: processes,
   'Logs and metrics': observation,
 } as const satisfies Record<string, Readonly<Record<string, Bound>>>;
@@ -321,6 +323,7 @@ const table = {
   ...eventStreams,
   ...sockets,
   ...load,
+  ...store,
   ...processes,
   ...observation,
 };

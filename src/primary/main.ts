@@ -82,7 +82,7 @@ export async function runPrimary(generation: string): Promise<void> {
   const own: Own = { generation, term: takeTerm(runDir, { wallClock: Date.now, fence }), fence };
   const port = await holdPrimaryPort(asked.port, runDir.dataDir);
   runDir.writePid('primary');
-  const { sql, greetingKey } = await openStore(asked, runDir.dataDir, end);
+  const { sql, greetingKey } = await openStore(asked, runDir.dataDir, logger, end);
   const config = servedBy(await finding, asked, logger);
   let ready = false;
   const node = await startNode(config, own, logger, sql, runDir, { onServing: announce, onUnusable });
@@ -145,6 +145,7 @@ interface OpenedStore {
 async function openStore(
   config: Config,
   dataDir: string,
+  logger: Logger,
   end: (why: string, error: unknown) => void,
 ): Promise<OpenedStore> {
   const sql =
@@ -154,7 +155,12 @@ async function openStore(
           onProgress: say,
           onClosed: (reason) => end('the embedded database ended', reason),
         })
-      : openPostgres({ url: config.databaseUrl, connectionsMax: 8 });
+      : openPostgres({
+          url: config.databaseUrl,
+          connectionsMax: config.databasePoolSize,
+          timeoutMs: config.databaseTimeoutMs,
+          warn: (fields, message) => logger.warn(fields, message),
+        });
   await migrate(sql);
   const keyFile = join(dataDir, 'admin-key');
   let shownKey: string | undefined;
@@ -234,7 +240,18 @@ async function startNode(
   const metrics = createNodeMetrics();
   const deaths = (): number => dispatch.deaths();
   const quarantinedFlags = (): number => quarantined.size;
-  const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, tier: TIER };
+  const told = {
+    config,
+    supervisor,
+    publisher,
+    sync,
+    metrics,
+    deaths,
+    quarantinedFlags,
+    term,
+    tier: TIER,
+    database: sql,
+  };
   const vitals = createVitals(told);
   const orphans = orphansOf(runDir);
   const leases = createRateLeases({
