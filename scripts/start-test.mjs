@@ -8,9 +8,7 @@ import { isMainThread } from 'node:worker_threads';
 
 // Before any loader is there: each module that is loaded after it goes through another thread.
 if (isMainThread) await import('tap');
-// A thread of a test's asks for its own.
-if (isMainThread) await import('./run-typescript.mjs');
-else Module.register('./run-typescript.mjs', import.meta.url);
+await import('./run-typescript.mjs');
 
 const { register } = Module;
 Module.register = (specifier, ...rest) => {
