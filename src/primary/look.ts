@@ -1,6 +1,7 @@
 // One look of a node at its store, and what follows from it: nothing, a delta, everything anew, or an alarm. The sync loop
 // decides when. With the store away at the start, what Redis or the disk have is published in its place.
 import type { Clock } from '../run/clock.ts';
+import { createSeldom } from '../run/seldom.ts';
 import type { SnapshotContent, SnapshotHead } from '../snapshot/item.ts';
 import type { Store } from '../storage/store.ts';
 import type { HotCopy, SnapshotFile, Tier } from '../storage/tiers.ts';
@@ -8,7 +9,6 @@ import type { BlobFiles } from './blob-files.ts';
 import { createKnownRevisions, type KnownRevisions } from './known-revisions.ts';
 import { type Kept, loadFromStore, loadWithoutStore } from './loading.ts';
 import type { Publisher } from './publisher.ts';
-import { createSeldom } from './seldom.ts';
 import { charsOf, type OpenCounts, type ReloadReason } from './sync-counts.ts';
 
 export interface LookDeps {

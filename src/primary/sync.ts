@@ -2,9 +2,9 @@
 // loop looks at what changed since the revision it has, and a poll each second finds what no hint told. Pure in the sense
 // that clock, randomness, store, hot copy, file and publication are arguments.
 import type { CancelTimer } from '../run/clock.ts';
+import { createSeldom } from '../run/seldom.ts';
 import type { Tier } from '../storage/tiers.ts';
 import { createLook, type Look, type LookDeps } from './look.ts';
-import { createSeldom } from './seldom.ts';
 import { createSyncCounts, type SyncCounts } from './sync-counts.ts';
 
 /** A lost hint costs at most this much staleness, in milliseconds; jittered by a tenth so that nodes do not march in step. */

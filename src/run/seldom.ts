@@ -1,5 +1,5 @@
 // Tells the operator of what goes on for a while: when it begins, and each minute from then on.
-import type { Clock } from '../run/clock.ts';
+import type { Clock } from './clock.ts';
 
 const EVERY_MS = 60_000;
 
