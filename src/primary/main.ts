@@ -193,7 +193,8 @@ async function startNode(
   const commands = createCommands({ store, sync, publisher, fence, settled, highest, onWritten, warn, error });
   const metrics = createNodeMetrics();
   const deaths = (): number => dispatch.deaths();
-  const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term };
+  const stores = { database: opened.sql, hints: nodeSync.listener };
+  const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, ...stores };
   const vitals = createVitals(told);
   const orphans = orphansOf(runDir);
   const leases = createRateLeases({
