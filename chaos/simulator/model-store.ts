@@ -194,6 +194,9 @@ export function createModelStore(random: Random, onCommit: (revision: number) =>
     run(request) {
       const { command, idempotency } = request;
       if (command.type === 'store.accept') return accept(command.above, command.force === true);
+      const { seen } = request;
+      if (seen?.epoch === row.epoch && seen.revision > row.revision)
+        return { ok: false, code: 'STORE_WENT_BACK', detail: `the store is at ${row.revision}` };
       const key = idempotency?.key as string;
       const known = commits.get(key);
       if (known !== undefined) return known.outcome;

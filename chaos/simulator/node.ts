@@ -1,5 +1,6 @@
 // A node: a primary, its workers and its disk. Workers outlive the primary, the disk outlives both.
 import type { HashBytes } from '../../src/snapshot/checksum.ts';
+import type { SnapshotHead } from '../../src/snapshot/item.ts';
 import type { Random } from '../../test/support/random.ts';
 import type { Disk } from './model-file.ts';
 import type { ModelRedis } from './model-redis.ts';
@@ -21,6 +22,8 @@ export interface Node {
   readonly workers: ReadonlySet<Worker>;
   /** undefined while it is dead. */
   readonly primary: Primary | undefined;
+  /** What any of its primaries published that is whole but for keys, which may be older. */
+  readonly stitched: SnapshotHead | undefined;
   cutFromStoreUntilMs: number;
   cutFromRedisUntilMs: number;
   startPrimary(): void;
@@ -52,6 +55,7 @@ export function createNode(deps: NodeDeps): Node {
   const disk: Disk = { newest: undefined, previous: undefined };
   let primary: Primary | undefined;
   let starts = 0;
+  let stitched: SnapshotHead | undefined;
 
   function startWorker(): void {
     const pid = deps.nextPid();
@@ -110,6 +114,9 @@ export function createNode(deps: NodeDeps): Node {
     get primary() {
       return primary;
     },
+    get stitched() {
+      return primary?.stitched ?? stitched;
+    },
     cutFromStoreUntilMs: 0,
     cutFromRedisUntilMs: 0,
     startPrimary,
@@ -117,6 +124,7 @@ export function createNode(deps: NodeDeps): Node {
       if (primary === undefined) return;
       primary.process.alive = false;
       const gone = primary;
+      stitched = gone.stitched ?? stitched;
       primary = undefined;
       deps.onPrimaryGone(node, gone);
       timeline.after(ms, undefined, startPrimary);

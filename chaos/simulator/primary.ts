@@ -22,6 +22,8 @@ import type { Worker } from './worker.ts';
 const STORE_MS_MAX = 1000;
 const REDIS_MS_MAX = 250;
 const LATENESS_CHECK_MS = 250;
+/** As src/primary/look.ts says it. */
+const WITHOUT_STORE = 'serving without the store';
 
 export interface PrimaryDeps {
   readonly name: string;
@@ -49,6 +51,8 @@ export interface Primary {
   readonly sync: SyncLoop;
   readonly publisher: Publisher;
   readonly commands: Commands;
+  /** What it published without the store, from Redis: the rest of a revision, and keys that may be older. */
+  readonly stitched: SnapshotHead | undefined;
   hello(worker: Worker): void;
   dead(pid: number): void;
 }
@@ -59,7 +63,9 @@ export function createPrimary(deps: PrimaryDeps): Primary {
   const { timeline, random, hash, say } = deps;
   const process: Process = { name: deps.name, alive: true, frozenUntilMs: 0 };
   const clock = timeline.clockOf(process);
+  let stitched: SnapshotHead | undefined;
   const warn = (fields: object, message: string): void => {
+    if (message === WITHOUT_STORE && (fields as { tier?: string }).tier === 'redis') stitched = publisher.head;
     if (process.alive) say(`${deps.name}: ${message} ${textOf(fields)}`);
   };
   const publisher = createPublisher({
@@ -129,6 +135,9 @@ export function createPrimary(deps: PrimaryDeps): Primary {
     sync,
     publisher,
     commands,
+    get stitched() {
+      return stitched;
+    },
     hello(worker) {
       const { pid, reader } = worker;
       const send = worker.connect(process, (message) => {

@@ -123,9 +123,9 @@ function createScene(
       wiring,
       workers: 1 + random.below(2),
       nextPid: () => ++pids,
-      onSwap: (_node, worker) => {
+      onSwap: (node, worker) => {
         say(`${worker.process.name} serves ${worker.reader.revision} of ${worker.reader.epoch}`);
-        checkSwap(store, worker, wiring.usesHolder, violated);
+        checkSwap({ store, worker, isHolder: wiring.usesHolder, stitched: node.stitched, violated });
       },
       onPrimaryGone: (_node, primary) => checkReloads(store, primary, violated),
       tellOthers: (from, revision) => {

@@ -156,9 +156,10 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
    * A store that went back is followed again once its history was cut off above everything known, which `burgee store
    * accept` does. That it grows past what is known is no such thing.
    */
-  async function followAccepted(head: SnapshotHead, before: number): Promise<void> {
-    if (head.revision <= before || head.revision === grownTo) return;
-    const delta = await ask(() => store.readSince(before));
+  async function followAccepted(head: SnapshotHead): Promise<void> {
+    const { lostRevision } = known;
+    if (head.revision <= lostRevision || head.revision === grownTo) return;
+    const delta = await ask(() => store.readSince(lostRevision));
     if (delta === undefined) return reload('accepted', `the store was accepted at revision ${head.revision}`);
     grownTo = delta.head.revision;
   }
@@ -203,7 +204,7 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
     const head = await ask(() => store.readHead());
     if (head.epoch !== mine.epoch) return reload('epoch', `another store: epoch ${head.epoch}`);
     if (isBehind(head, before)) return;
-    if (known.loss !== undefined) return followAccepted(head, before);
+    if (known.loss !== undefined) return followAccepted(head);
     if (head.revision > mine.revision) return takeChanges(mine, before);
     return compare(head, mine);
   }

@@ -23,8 +23,8 @@ test('a primary in whose place another one is now begins no transaction', async 
       },
     },
     ...idle,
-    sync: { reach: async () => {}, checked: async () => {}, wentBack: undefined, storeAway: undefined },
-    publisher: { served: async () => {} },
+    sync: { reach: async () => {}, checked: async () => {}, wentBack: undefined, storeAway: undefined, lookNow: () => {} },
+    publisher: { served: async () => {}, head: undefined },
     // The process ends here; nothing after it happens.
     fence: () => {
       throw new Error('another process took DATA_DIR');
