@@ -14,7 +14,7 @@ const KEYS = 2;
 export interface Clients {
   /** `choice` says what; `onAnswer` is told the last outcome, or undefined when none came. */
   write(at: number, choice: number, onAnswer?: (outcome: CommandOutcome | undefined) => void): void;
-  accept(node: Node, force: boolean): void;
+  accept(node: Node): void;
 }
 
 export function createClients(deps: {
@@ -80,9 +80,9 @@ export function createClients(deps: {
       const key = `write-${++ids}`;
       attempt(at, commandOf(choice), key, ATTEMPTS_MAX, onAnswer);
     },
-    accept(node, force) {
+    accept(node) {
       void node.primary?.commands
-        .run(requestOf({ type: 'store.accept', above: 0, force }, `accept-${++ids}`))
+        .run(requestOf({ type: 'store.accept', above: 0 }, `accept-${++ids}`))
         .then((outcome) => say(`${node.name}: accept: ${JSON.stringify(outcome)}`));
     },
   };

@@ -21,7 +21,7 @@ import type { Worker } from './worker.ts';
 
 const STORE_MS_MAX = 1000;
 const REDIS_MS_MAX = 250;
-const LATENESS_CHECK_MS = 250;
+const LATENESS_CHECK_MS = 500;
 /** As src/primary/look.ts says it. */
 const WITHOUT_STORE = 'serving without the store';
 

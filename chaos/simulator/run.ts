@@ -5,7 +5,7 @@ import { createHashBytes, type HashBytes } from '../../src/snapshot/checksum.ts'
 import type { Break } from './wiring.ts';
 import { createWorld, type Violation, type World } from './world.ts';
 
-const AT_ONCE = 64;
+const AT_ONCE = 128;
 /** One in so many schedules runs with the holder that workers have. */
 const HOLDER_SHARE = 20;
 

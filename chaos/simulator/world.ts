@@ -177,13 +177,16 @@ function take(scene: Scene, { type, node: at, forMs, choice }: Step): void {
     case 'false_hint':
       return node.primary?.sync.hinted([Number.NaN, -1, 2 ** 53, 1e12, store.revision + 1][choice % 5] as number);
     case 'prune':
-      return store.prune();
+      // What is pruned is older than it takes an operator to answer an alarm.
+      if (nodes.every(({ primary }) => primary?.sync.wentBack === undefined)) store.prune();
+      return;
     case 'restore':
       return store.restore(1 + (choice % 5));
     case 'exchange':
       return store.exchange(1 + (choice % (store.revision + 5)));
     case 'accept':
-      return acceptLoss(scene);
+      acceptLoss(scene);
+      return;
     default:
       if (worker !== undefined) befall(node, worker, type, forMs, untilMs);
   }
@@ -210,11 +213,10 @@ function befall(node: Node, worker: Worker, type: WorkerFault, forMs: number, un
 }
 
 /** An operator, told by an alarm of any node. */
-function acceptLoss({ nodes, clients, store }: Scene): void {
+function acceptLoss({ nodes, clients }: Scene): boolean {
   const alarmed = nodes.find(({ primary }) => primary?.sync.wentBack !== undefined);
-  if (alarmed === undefined) return;
-  // What grew past all that is known is accepted by force alone.
-  clients.accept(alarmed, store.revision > (alarmed.primary?.sync.highest ?? 0));
+  if (alarmed !== undefined) clients.accept(alarmed);
+  return alarmed !== undefined;
 }
 
 /** The faults end; then what must be true. */
@@ -235,8 +237,7 @@ function quieten(scene: Scene, onOver: () => void): void {
       if (head?.epoch === store.epoch && head.revision > store.revision && primary?.sync.wentBack === undefined)
         violated('loss-not-told', `${name} published ${head.revision}, the store is at ${store.revision}`);
     }
-    acceptLoss(scene);
-    timeline.after(FOLLOW_MS, undefined, () => {
+    acceptAll(scene, nodes.length, () => {
       clients.write(scene.random.below(nodes.length), 0, (outcome) => {
         if (outcome?.ok !== true) violated('no-write-after-faults', JSON.stringify(outcome));
         timeline.after(BOUND_MS, undefined, () => {
@@ -246,4 +247,10 @@ function quieten(scene: Scene, onOver: () => void): void {
       });
     });
   });
+}
+
+/** Where nodes know different revisions, and Redis has forgotten, one after the other is to be answered. */
+function acceptAll(scene: Scene, left: number, onOver: () => void): void {
+  if (left === 0 || !acceptLoss(scene)) return onOver();
+  scene.timeline.after(FOLLOW_MS, undefined, () => acceptAll(scene, left - 1, onOver));
 }

@@ -72,8 +72,12 @@ export function createCommands(deps: {
     const { command } = request;
     const isAccept = command.type === 'store.accept';
     const above = isAccept ? Math.max(command.above, await deps.highest()) : 0;
-    const seen = deps.publisher.head;
-    const outcome = await deps.store.run({ ...request, ...(isAccept ? { command: { ...command, above } } : { seen }) });
+    const outcome = await deps.store.run(
+      isAccept
+        ? // A store that has grown past what it lost is to be accepted as well: this node says that it went back.
+          { ...request, command: { ...command, above, force: command.force || deps.sync.wentBack !== undefined } }
+        : { ...request, seen: deps.publisher.head },
+    );
     // The store may have gone back since it was asked last.
     if (!outcome.ok && outcome.code === 'STORE_WENT_BACK') deps.sync.lookNow();
     if (!outcome.ok) return outcome;
