@@ -3,14 +3,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createHashBytes, type HashBytes } from '../../src/snapshot/checksum.ts';
 import type { Break } from './wiring.ts';
+import type { Step } from './steps.ts';
 import { createWorld, type Violation, type World } from './world.ts';
 
-const AT_ONCE = 128;
+/** More take longer each: what lives is copied by each collection of garbage. */
+const AT_ONCE = 8;
 /** One in so many schedules runs with the holder that workers have. */
 const HOLDER_SHARE = 20;
 
 export interface Failure extends Violation {
   readonly seed: number;
+  readonly steps: readonly Step[];
 }
 
 export interface RunOptions {
@@ -21,7 +24,8 @@ export interface RunOptions {
   /** Ends after so many. */
   readonly failuresMax?: number;
   readonly say?: ((text: string) => void) | undefined;
-  readonly without?: ReadonlySet<number>;
+  /** Indexes of the steps that are taken; undefined: all. */
+  readonly only?: ReadonlySet<number> | undefined;
 }
 
 export interface Ran {
@@ -36,7 +40,7 @@ let hashing: Promise<HashBytes> | undefined;
 export async function runSchedules(options: RunOptions): Promise<Ran> {
   hashing ??= createHashBytes();
   const hash = await hashing;
-  const { schedules, seed, broken, failuresMax = Number.POSITIVE_INFINITY, say, without = new Set<number>() } = options;
+  const { schedules, seed, broken, failuresMax = Number.POSITIVE_INFINITY, say, only } = options;
   const failures: Failure[] = [];
   const running = new Map<number, World>();
   let next = seed;
@@ -45,7 +49,7 @@ export async function runSchedules(options: RunOptions): Promise<Ran> {
   for (;;) {
     while (running.size < AT_ONCE && next < seed + schedules && failures.length < failuresMax) {
       const usesHolder = next % HOLDER_SHARE === 0;
-      running.set(next, createWorld({ seed: next, hash, broken, usesHolder, without, say }));
+      running.set(next, createWorld({ seed: next, hash, broken, usesHolder, only, say }));
       next++;
     }
     if (running.size === 0) break;
@@ -55,8 +59,8 @@ export async function runSchedules(options: RunOptions): Promise<Ran> {
       events++;
       if (world.next()) continue;
       running.delete(started);
-      steps += world.steps.length - without.size;
-      if (world.violation !== undefined) failures.push({ seed: started, ...world.violation });
+      steps += only?.size ?? world.steps.length;
+      if (world.violation !== undefined) failures.push({ seed: started, steps: world.steps, ...world.violation });
     }
     await turn;
   }

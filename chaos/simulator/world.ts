@@ -37,8 +37,8 @@ export interface WorldOptions {
   readonly hash: HashBytes;
   readonly broken: Break | undefined;
   readonly usesHolder: boolean;
-  /** Indexes of steps that are left out. */
-  readonly without: ReadonlySet<number>;
+  /** Indexes of the steps that are taken; undefined: all. */
+  readonly only: ReadonlySet<number> | undefined;
   readonly say: ((text: string) => void) | undefined;
 }
 
@@ -67,7 +67,7 @@ export function createWorld(options: WorldOptions): World {
   const scene = createScene(options, timeline, violated, say);
   for (const node of scene.nodes) timeline.after(scene.random.below(800), undefined, node.startPrimary);
   for (const [index, step] of steps.entries()) {
-    if (options.without.has(index)) continue;
+    if (options.only?.has(index) === false) continue;
     timeline.after(step.atMs, undefined, () => {
       say(`-- ${textOfStep(step)}`);
       take(scene, step);

@@ -23,7 +23,13 @@ test('a primary in whose place another one is now begins no transaction', async 
       },
     },
     ...idle,
-    sync: { reach: async () => {}, checked: async () => {}, wentBack: undefined, storeAway: undefined, lookNow: () => {} },
+    sync: {
+      reach: async () => {},
+      checked: async () => {},
+      wentBack: undefined,
+      storeAway: undefined,
+      lookNow: () => {},
+    },
     publisher: { served: async () => {}, head: undefined },
     // The process ends here; nothing after it happens.
     fence: () => {
