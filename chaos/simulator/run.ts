@@ -2,8 +2,8 @@
 // turn of the loop, which many share. None of them sees the others.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createHashBytes, type HashBytes } from '../../src/snapshot/checksum.ts';
-import type { Break } from './wiring.ts';
 import type { Step } from './steps.ts';
+import type { Break } from './wiring.ts';
 import { createWorld, type Violation, type World } from './world.ts';
 
 /** More take longer each: what lives is copied by each collection of garbage. */

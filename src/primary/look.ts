@@ -104,6 +104,7 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
   function isBehind({ epoch, revision }: SnapshotHead, before: number): boolean {
     if (epoch !== publisher.head?.epoch || revision >= before) return false;
     known.lost(revision, before);
+    grownTo = 0;
     alarm.say({ store: revision, published: before }, 'the store went back');
     return true;
   }
@@ -158,6 +159,7 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
    */
   async function followAccepted(head: SnapshotHead): Promise<void> {
     const { lostRevision } = known;
+    if (head.revision <= lostRevision) grownTo = 0;
     if (head.revision <= lostRevision || head.revision === grownTo) return;
     const delta = await ask(() => store.readSince(lostRevision));
     if (delta === undefined) return reload('accepted', `the store was accepted at revision ${head.revision}`);
