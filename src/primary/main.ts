@@ -240,19 +240,8 @@ async function startNode(
   const metrics = createNodeMetrics();
   const deaths = (): number => dispatch.deaths();
   const quarantinedFlags = (): number => quarantined.size;
-  const told = {
-    config,
-    supervisor,
-    publisher,
-    sync,
-    metrics,
-    deaths,
-    quarantinedFlags,
-    term,
-    tier: TIER,
-    database: sql,
-  };
-  const vitals = createVitals(told);
+  const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, tier: TIER };
+  const vitals = createVitals({ ...told, database: sql });
   const orphans = orphansOf(runDir);
   const leases = createRateLeases({
     now: Date.now,
