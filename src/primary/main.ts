@@ -20,6 +20,8 @@ import { ensureFirstKey } from '../storage/bootstrap.ts';
 import { migrate } from '../storage/migrate.ts';
 import { openPglite } from '../storage/pglite.ts';
 import { openPostgres } from '../storage/postgres.ts';
+import type { RedisConnection } from '../storage/redis/connection.ts';
+import { createLeaseCounter } from '../storage/redis/leases.ts';
 import type { Sql } from '../storage/sql.ts';
 import { createStore } from '../storage/sql-store.ts';
 import { readTls } from '../tls.ts';
@@ -31,8 +33,10 @@ import { greet, localUrl } from './greeting.ts';
 import { openLeaseLedger } from './lease-ledger.ts';
 import type { MetricsServer } from './metrics-server.ts';
 import { createNodeFiles, type NodeFiles } from './node-files.ts';
+import { openNodeMemory } from './node-memory.ts';
+import { openNodeRedis } from './node-redis.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
-import { createRateLeases } from './rate-leases.ts';
+import { createSharedLimits, type SharedLimits } from './shared-limits.ts';
 import type { Supervisor, SupervisorDeps } from './supervision.ts';
 import { createSupervisor } from './supervisor.ts';
 import { createSyncLoop, type SyncLoop } from './sync.ts';
@@ -237,11 +241,15 @@ async function startNode(
   const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, tier: TIER };
   const vitals = createVitals(told);
   const orphans = orphansOf(runDir);
-  const leases = createRateLeases({
-    now: Date.now,
+  const redis = openNodeRedis(config, logger);
+  const sharedLimits = createSharedLimits({
+    counter: redis === undefined ? undefined : createLeaseCounter(redis, () => publisher.head?.epoch),
+    memory: openNodeMemory(runDir.path, warn),
     workers: config.workers,
     ledger: openLeaseLedger(runDir.path, warn),
     orphans: orphans.map(workerIdOf),
+    wallClock: Date.now,
+    onClock: () => dispatch.clockChanged(),
   });
   const dispatch = createDispatch({
     supervisor,
@@ -249,7 +257,8 @@ async function startNode(
     sync,
     commands,
     blobs: files.blobs,
-    leases,
+    leases: sharedLimits.leases,
+    sharedClock: sharedLimits.clock,
     metrics,
     unknownFlags: createNodeUnknownFlags(Date.now),
     vitals,
@@ -263,7 +272,7 @@ async function startNode(
   const workerLinks = createWorkerLinks({ ...dispatch, socketPath: runDir.socketPath(), warn });
   const metricsServer = await vitals.startServer(warn);
   return openNode(
-    { store, files, sync, commands, publisher, supervisor, workerLinks, metricsServer, awake },
+    { store, files, sync, commands, publisher, supervisor, workerLinks, metricsServer, awake, sharedLimits, redis },
     config.shutdownTimeoutMs,
   );
 }
@@ -278,12 +287,27 @@ interface Parts {
   readonly workerLinks: WorkerLinks;
   readonly metricsServer: MetricsServer | undefined;
   readonly awake: AwakeTime;
+  readonly sharedLimits: SharedLimits;
+  readonly redis: RedisConnection | undefined;
 }
 
 /** Opens the parts in order, and knows the order in which they close. */
 async function openNode(parts: Parts, shutdownTimeoutMs: number): Promise<Node> {
-  const { store, files, sync, commands, publisher, supervisor, workerLinks, metricsServer, awake } = parts;
+  const {
+    store,
+    files,
+    sync,
+    commands,
+    publisher,
+    supervisor,
+    workerLinks,
+    metricsServer,
+    awake,
+    sharedLimits,
+    redis,
+  } = parts;
   await sync.start();
+  await sharedLimits.start();
   files.sweep();
   const stopSweep = systemClock.every(SWEEP_MS, files.sweep);
   await workerLinks.listen();
@@ -303,6 +327,8 @@ async function openNode(parts: Parts, shutdownTimeoutMs: number): Promise<Node> 
     // First: that their sockets close now is no fault of the workers.
     supervisor.close();
     await workerLinks.close();
+    await sharedLimits.close();
+    await redis?.close();
     await store.close();
     await files.close();
   }

@@ -46,7 +46,8 @@ export function openNodeMemory(folder: string, warn: (fields: object, message: s
 function read(path: string): { readonly nodeId: string; readonly nodes: number | undefined } | undefined {
   try {
     const said = JSON.parse(readFileSync(path, 'utf8')) as { boot?: unknown; nodeId?: unknown; nodes?: unknown };
-    if (said.boot !== bootId() || typeof said.nodeId !== 'string' || !/^[0-9a-f]{24}$/.test(said.nodeId)) return undefined;
+    if (said.boot !== bootId() || typeof said.nodeId !== 'string' || !/^[0-9a-f]{24}$/.test(said.nodeId))
+      return undefined;
     const nodes = Number.isSafeInteger(said.nodes) && (said.nodes as number) >= 1 ? (said.nodes as number) : undefined;
     return { nodeId: said.nodeId, nodes };
   } catch {

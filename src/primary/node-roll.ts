@@ -1,6 +1,7 @@
 // What a node knows of the counter of rate limits and of the other nodes: whether it is there, its clock, how many they are.
-import type { LeaseCounter, Roll } from '../storage/lease-counter.ts';
+
 import { type CancelTimer, type Clock, systemClock } from '../run/clock.ts';
+import type { LeaseCounter, Roll } from '../storage/lease-counter.ts';
 import type { NodeMemory } from './node-memory.ts';
 
 /** A node that never heard how many they are takes it that they are this many. */
@@ -78,7 +79,7 @@ export function createNodeRoll(deps: {
     const errorMs = roundTripMs / 2 + 1;
     const knownToMs = offsetErrorMs + (monotonicMs - measuredMs) * DRIFT;
     const measured = Math.round(heard.nowMs + roundTripMs / 2 - wallClock());
-    const before = offsetMs + most;
+    const before = `${offsetMs} ${most}`;
     // The best measure stands, until a clock was set or another server answers.
     if (errorMs <= knownToMs || Math.abs(measured - offsetMs) > errorMs + knownToMs) {
       offsetMs = measured;
@@ -91,7 +92,7 @@ export function createNodeRoll(deps: {
       mostMs = monotonicMs;
     }
     memory.note(most);
-    if (offsetMs + most !== before) onChange();
+    if (`${offsetMs} ${most}` !== before) onChange();
   }
 
   const roll: NodeRoll = {
