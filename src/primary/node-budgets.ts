@@ -12,7 +12,7 @@ import type { NodeRoll } from './node-roll.ts';
 
 /** Every 100 ms what is held beyond the demand flows back. */
 const TICK_MS = 100;
-/** A worker's request waits 50 ms in all for a refill. */
+/** A worker's request waits 50 ms in all for a refill. That an answer is late says nothing yet: it ends the wait only. */
 const REFILL_MS_MAX = 25;
 /** A node whose workers have not asked for so long has no demand. */
 const IDLE_MS = 250;
@@ -122,11 +122,13 @@ export function createNodeBudgets(deps: {
     else {
       entry.answered = sequence;
       entry.total = answer.total;
-      entry.left = answer.left;
-      entry.unusedElsewhere = answer.unusedElsewhere;
-      // What was left before the counter lost it is what we go on with.
       entry.complete = answer.complete;
-      entry.heardMs = roll.nowMs();
+      // One that has lost what it knew says nothing of what is left: we go on with what was heard before.
+      if (answer.complete) {
+        entry.left = answer.left;
+        entry.unusedElsewhere = answer.unusedElsewhere;
+        entry.heardMs = roll.nowMs();
+      }
     }
     roll.heard();
   }
@@ -198,14 +200,7 @@ export function createNodeBudgets(deps: {
 
   function inTime(asking: Promise<void>): Promise<void> {
     return new Promise((resolve) => {
-      let cancel = clock.after(REFILL_MS_MAX, () => {
-        // After a time in which this process was busy itself the answer is read only now.
-        cancel = clock.after(0, () => {
-          // One that hangs keeps nobody waiting twice.
-          roll.lost();
-          resolve();
-        });
-      });
+      const cancel = clock.after(REFILL_MS_MAX, resolve);
       void asking.then(() => {
         cancel();
         resolve();

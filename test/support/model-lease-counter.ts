@@ -79,17 +79,22 @@ export function wayTo(
     readonly random: () => number;
     /** Of questions or answers. */
     readonly lossPart: number;
+    readonly onSettled: () => void;
   },
 ): LeaseCounter {
-  const { weather, now, at, random } = world;
+  const { weather, now, at, random, onSettled } = world;
   let arrivesMs = 0;
   let pausedUntilMs = 0;
 
   function ask<T>(run: () => T): Promise<T> {
-    if (weather.away === 'refuses' || now() < pausedUntilMs) return Promise.reject(new TierUnavailable('away'));
+    if (weather.away === 'refuses' || now() < pausedUntilMs) {
+      onSettled();
+      return Promise.reject(new TierUnavailable('away'));
+    }
     return new Promise((resolve, reject) => {
       const cancel = at(now() + DEADLINE_MS, () => {
         pausedUntilMs = now() + 1000;
+        onSettled();
         reject(new TierUnavailable('late'));
       });
       const delayMs = random() < 0.01 ? random() * 60 : 0.2 + random();
@@ -103,6 +108,7 @@ export function wayTo(
         if (lost < 2 * world.lossPart) return;
         at(now() + 0.2 + random(), () => {
           cancel();
+          onSettled();
           resolve(answer);
         });
       };
