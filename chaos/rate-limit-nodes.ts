@@ -41,13 +41,17 @@ try {
     method: 'POST',
     json: { flag_id: 'limited', enabled: true, rollout_percentage: 50 },
   });
-  const drivers: Driver[] = [];
+  const planned: (readonly [string, number, readonly Service[], string])[] = [];
   for (const limit of LIMITS) {
-    drivers.push(await driverOf(`${limit}, on all nodes`, limit, nodes));
-    drivers.push(await driverOf(`${limit}, on one node`, limit, [first]));
+    planned.push([`${limit}, on all nodes`, limit, nodes, await makeKey(first, limit)]);
+    planned.push([`${limit}, on one node`, limit, [first], await makeKey(first, limit)]);
   }
-  const startMs = Math.ceil(Date.now() / MINUTE_MS + 0.05) * MINUTE_MS;
+  const startMs = Math.ceil(Date.now() / MINUTE_MS + 0.1) * MINUTE_MS;
   console.log(`waiting for the next whole minute, then ${WINDOWS} windows`);
+  // A connection on which nothing comes is closed after a while.
+  await until(startMs - 4000);
+  const drivers: Driver[] = [];
+  for (const plan of planned) drivers.push(await driverOf(...plan));
   await until(startMs);
   const killing = killRedis(startMs + (WINDOWS - 0.5) * MINUTE_MS);
   await Promise.all(drivers.map((driver) => drive(driver, startMs)));
@@ -58,16 +62,16 @@ try {
   await Promise.all([redis.close(), postgres.close()]);
 }
 
-async function driverOf(name: string, limit: number, on: readonly Service[]): Promise<Driver> {
-  const [first] = on as [Service];
-  const made = await first.api('/api/v1/keys', {
-    method: 'POST',
-    json: { name, scopes: ['evaluate'], rate_limit: limit },
-  });
+async function makeKey(on: Service, limit: number): Promise<string> {
+  const json = { name: `at ${limit}`, scopes: ['evaluate'], rate_limit: limit };
+  return (await on.api('/api/v1/keys', { method: 'POST', json })).body.key;
+}
+
+async function driverOf(name: string, limit: number, on: readonly Service[], key: string): Promise<Driver> {
   const connections: Connection[] = [];
   for (const node of on) {
     for (let index = 0; index < CONNECTIONS; index++)
-      connections.push(await openConnection(node.port, made.body.key as string));
+      connections.push(await openConnection(node.port, key));
     await knows(connections.at(-1) as Connection);
   }
   return { name, limit, connections, sent: new Map(), admitted: new Map(), slowestMs: 0 };
