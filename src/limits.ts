@@ -2,6 +2,7 @@
 // end here. `limits.bodyBytesMax` reads one; docs/limits.md is made from the same table (scripts/generate-docs.mjs).
 import { type Bound, bound, documents, explanations } from './core-limits.ts';
 import { load } from './load-limits.ts';
+import { redis } from './redis-limits.ts';
 import { sockets } from './socket-limits.ts';
 import { store } from './store-limits.ts';
 
@@ -307,6 +308,7 @@ const chapters = {
   'Event streams': eventStreams,
   Sockets: sockets,
   'Hostile load': load,
+  Redis: redis,
   PostgreSQL: store,
   Processes: processes,
   'Logs and metrics': observation,
@@ -323,6 +325,7 @@ const table = {
   ...eventStreams,
   ...sockets,
   ...load,
+  ...redis,
   ...store,
   ...processes,
   ...observation,
