@@ -70,7 +70,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 };
 
 /** Of these somebody has to mend something: that the server is asked again at once helps nobody. */
-const TO_BE_MENDED = /^(?:28|3D|42501|25006|CERT_|DEPTH_|SELF_|UNABLE_|ERR_TLS|ERR_OSSL|ENOTFOUND|ENOENT|EACCES)/;
+const TO_BE_MENDED = /^(?:28|3D|42501|CERT_|DEPTH_|SELF_|UNABLE_|ERR_TLS|ERR_OSSL|ENOTFOUND|ENOENT|EACCES)/;
 
 export interface Problem {
   readonly text: string;
