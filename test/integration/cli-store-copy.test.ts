@@ -25,10 +25,11 @@ test(title, { skip: skipWithout(programs) }, async (t) => {
   await before.api('/api/v1/segments', { method: 'POST', json: { segment_id: 'team' } });
   const add = { list: 'included', add: ['user-1', 'user-2'] };
   t.equal((await before.api('/api/v1/segments/team/members', { method: 'POST', json: add })).status, 200);
-  await before.api('/api/v1/flags/f0', {
+  const ruled = await before.api('/api/v1/flags/f0', {
     method: 'PATCH',
-    json: { rules: [{ when: { segment: 'team' }, serve: { variant: 'on' } }] },
+    json: { rules: [{ rule_id: 'team', when: { segment: 'team' }, serve: { variant: 'on' } }] },
   });
+  t.equal(ruled.status, 200);
   await before.api('/api/v1/flags/f1', { method: 'DELETE' });
   const answers = async (service: Service): Promise<unknown> => {
     const contexts = Array.from({ length: 9 }, (_, i) => ({ user_id: `user-${i}` }));
@@ -36,7 +37,9 @@ test(title, { skip: skipWithout(programs) }, async (t) => {
     t.equal(evaluated.status, 200);
     const headers = { 'x-api-key': ADMIN_KEY };
     const members = await fetch(`${service.url}/api/v1/segments/team/members/included`, { headers });
-    return [evaluated.body, (await service.api('/api/v1/flags')).body, await members.text()];
+    const { evaluated_at, ...answered } = evaluated.body;
+    t.type(evaluated_at, 'string');
+    return [answered, (await service.api('/api/v1/flags')).body, await members.text()];
   };
   const expected = await answers(before);
   const to = await server.createDatabase('copied');
