@@ -1,12 +1,9 @@
 // `burgee store accept`: the word of an operator that a store which went back is to be taken as it is.
 import { parseArgs } from 'node:util';
 import type { Config } from '../config.ts';
-import { systemClock } from '../run/clock.ts';
-import { createHashBytes } from '../snapshot/checksum.ts';
-import { readHead } from '../storage/read.ts';
-import { createSnapshotFile } from '../storage/snapshot-file.ts';
 import type { Sql } from '../storage/sql.ts';
 import { UsageError } from './failure.ts';
+import { highestKnown } from './highest-known.ts';
 import { askService, report, runStraight } from './run-command.ts';
 import { say } from './straight.ts';
 
@@ -17,7 +14,8 @@ export async function runAccept(args: readonly string[], readConfig: () => Confi
   const config = readConfig();
   const straight = async (sql: Sql): Promise<typeof command> => ({
     ...command,
-    above: Math.max(command.above, await highestOnFile(config, sql)),
+    // Who names it, or insists, is not kept from it by what cannot be asked.
+    above: Math.max(command.above, await highestKnown(config, sql, command.above > 0 || command.force)),
   });
   const outcome = (await askService(config, command)) ?? (await runStraight(config, straight));
   const code = report(outcome);
@@ -27,20 +25,6 @@ export async function runAccept(args: readonly string[], readConfig: () => Confi
     );
   }
   return code;
-}
-
-/** What the service of this DATA_DIR served last, as long as it is of this store; 0: nothing is known. */
-async function highestOnFile({ dataDir }: Config, sql: Sql): Promise<number> {
-  const file = createSnapshotFile({
-    folder: dataDir,
-    hash: await createHashBytes(),
-    clock: systemClock,
-    wallClock: Date.now,
-    warn: ({ path }: { path?: unknown }, message) => say(`burgee: ${String(path)}: ${message}`),
-  });
-  const kept = await file.read();
-  const { epoch } = await readHead(sql);
-  return kept?.content.head.epoch === epoch ? kept.content.head.revision : 0;
 }
 
 function readAbove(text: string | undefined): number {

@@ -4,8 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { test } from 'tap';
+import { createHashBytes } from '../../src/snapshot/checksum.ts';
+import { openPostgres } from '../../src/storage/postgres.ts';
+import { openRedis } from '../../src/storage/redis/connection.ts';
+import { createHotCopy } from '../../src/storage/redis/hot-copy.ts';
+import { createStore } from '../../src/storage/sql-store.ts';
 import { required, skipWithout } from '../support/optional.ts';
 import { findPostgres, startPostgres } from '../support/postgres.ts';
+import { prepareRedis, startRedis } from '../support/redis.ts';
 import { ADMIN_KEY, MAIN, runToEnd, type Service, startService } from '../support/service.ts';
 
 const programs = findPostgres();
@@ -159,6 +165,45 @@ test('the burgee command on PostgreSQL', { skip: skipWithout(programs) }, async 
       t.ok(forced.revision > seen + 1);
     });
   });
+
+  await t.test(
+    'store accept asks Redis how far the nodes had come',
+    { skip: prepareRedis()?.missing ?? false },
+    async (t) => {
+      const url = await server.createDatabase('redis');
+      await runToEnd(['migrate'], on(url));
+      const redis = await startRedis();
+      t.teardown(() => redis.close());
+      const sql = openPostgres({ url, connectionsMax: 2 });
+      const { head, items } = await createStore(sql).readKeys();
+      await sql.close();
+      const quiet = { info() {}, warn() {} };
+      const connection = openRedis({ url: redis.url, timeoutMs: 2000, ...quiet });
+      const copy = createHotCopy({ redis: connection, hash: await createHashBytes(), nodeId: 'test', ...quiet });
+      copy.trust(items);
+      for (;;) {
+        try {
+          await copy.noteSeen(head.epoch, 70);
+          break;
+        } catch {
+          // It is still being dialled.
+          await new Promise(setImmediate);
+        }
+      }
+      await connection.close();
+      const env = { ...on(url), REDIS_URL: redis.url };
+      const accepted = await runToEnd(['store', 'accept'], env);
+      t.match(accepted, { code: 0, stdout: /"revision": 71,/ });
+      t.match(await runToEnd(['store', 'accept'], env), { code: 1, stderr: /the highest revision known is 70/ });
+      await redis.stop();
+      const away = await runToEnd(['store', 'accept'], env);
+      t.match(away, {
+        code: 1,
+        stderr: /^burgee: Redis, where nodes note the highest revision, cannot be asked.*--above\n$/,
+      });
+      t.match(await runToEnd(['store', 'accept', '--above', '90'], env), { code: 0, stdout: /"revision": 91,/ });
+    },
+  );
 
   await t.test('what cannot be reached or is mistyped is said in one line, without the password', async (t) => {
     const wrong = (change: (url: URL) => void): Record<string, string> => {
