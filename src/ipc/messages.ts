@@ -107,9 +107,10 @@ export type Command =
   | { readonly type: 'key.rotate'; readonly grantor: Grantor; readonly keyId: string; readonly body: unknown }
   /**
    * Takes a store that went back as it is now: its revision is set above every revision that anybody has seen. `above`: the
-   * highest that the asker knows; the primary takes the highest that it knows itself.
+   * highest that the asker knows; the primary takes the highest that it knows itself. `force`: also when the store is at a
+   * higher revision than that.
    */
-  | { readonly type: 'store.accept'; readonly above: number };
+  | { readonly type: 'store.accept'; readonly above: number; readonly force?: boolean };
 
 /** The two lists of ids that a segment has. */
 export type SegmentList = 'included' | 'excluded';
@@ -212,7 +213,8 @@ export type ToWorker =
   | { readonly type: 'confirmed'; readonly revision: number; readonly tier: string }
   /**
    * Where the snapshot that follows (or, at a join, the one that is held) comes from, and how long ago the store last
-   * confirmed it: with the store away a node serves what Redis or its file had. `staleMs` null: not known.
+   * confirmed it: with the store away a node serves what Redis or its file had. `staleMs` null: not known. Tier "none":
+   * nothing is to be had for now.
    */
   | { readonly type: 'loaded'; readonly tier: string; readonly staleMs: number | null }
   | { readonly type: 'outcome'; readonly id: number; readonly outcome: CommandOutcome }
