@@ -3,7 +3,7 @@
 // revision of a write on another node is never answered with less, and never refused.
 //
 //   npm run chaos:nodes [-- --writes 200 --reads 10000 --news redis,listen,poll]
-import { type News, openEyes, startNodes, stopNodes } from '../test/support/nodes.ts';
+import { makeEverywhere, type News, openEyes, startNodes, stopNodes } from '../test/support/nodes.ts';
 import { ADMIN_KEY, type Service } from '../test/support/service.ts';
 import { openConnection, quantile } from './connection.ts';
 import { backendsOrEnd, metricOf, ms, optionsOf, pause, startNodesLoad } from './figures.ts';
@@ -25,17 +25,16 @@ try {
 async function experiment(news: News): Promise<void> {
   const nodes = await startNodes(backends, { count: NODES, workers: WORKERS, news, database: `nodes_${news}` });
   try {
-    await (nodes[0] as Service).api('/api/v1/flags', { method: 'POST', json: { flag_id: 'fresh', enabled: true } });
-    await Promise.all(nodes.map((node) => node.api(`${EVALUATE}&min_revision=2`)));
+    await makeEverywhere(nodes, { flag_id: 'fresh', enabled: true });
     const load = startNodesLoad(nodes, EVALUATE);
     await spread(news, nodes, Number(asked['writes']));
     await readBack(news, nodes, Number(asked['reads']));
-    const { answers, failed, p99Ms, staleSecondsMax } = load.figures();
+    const { answers, failed, p99Ms, staleSecondsMax, reasons } = load.figures();
     await load.stop();
     const reloads = await Promise.all(nodes.map((node) => metricOf(node, 'burgee_sync_reloads_total')));
     console.log(
       `${news}: load meanwhile: ${answers} evaluations, failed ${failed}, p99 ${ms(p99Ms)}, stale ${staleSecondsMax} s; ` +
-        `full reloads of each node ${reloads.join(', ')}`,
+        `full reloads of each node ${reloads.join(', ')}${reasons.map((reason) => `; ${reason.split('\r\n')[0]}`).join('')}`,
     );
   } finally {
     await stopNodes(nodes);

@@ -88,6 +88,15 @@ export async function stopNodes(nodes: readonly Service[]): Promise<void> {
   await Promise.all(nodes.map((node) => node.stop()));
 }
 
+/** Makes a flag on the first node and resolves when every worker of all nodes serves it. */
+export async function makeEverywhere(nodes: readonly Service[], flag: Record<string, unknown>): Promise<void> {
+  const eyes = await openEyes(nodes);
+  const reply = await (nodes[0] as Service).api('/api/v1/flags', { method: 'POST', json: flag });
+  if (reply.status !== 201) throw new Error(`a flag was not made: ${reply.status} ${JSON.stringify(reply.body)}`);
+  await eyes.reached(Number(reply.headers.get('x-flags-revision')));
+  eyes.close();
+}
+
 export interface Eyes {
   /** Workers that are looked at. */
   readonly count: number;
@@ -102,13 +111,13 @@ export interface Eyes {
 export async function openEyes(nodes: readonly Service[]): Promise<Eyes> {
   const sockets = (await Promise.all(nodes.map(socketToEach))).flat();
   const seen: { revision: number; atMs: number }[] = sockets.map(() => ({ revision: 0, atMs: 0 }));
-  let waiting: { readonly revision: number; readonly done: () => void } | undefined;
+  const waiting = new Set<{ readonly revision: number; readonly done: () => void }>();
   for (const [index, client] of sockets.entries()) {
     client.socket.on('message', (bytes: Buffer) => {
       const message = JSON.parse(bytes.toString('utf8')) as { type: string; revision?: number };
       if (message.type !== 'revision' || message.revision === undefined) return;
       seen[index] = { revision: message.revision, atMs: performance.now() };
-      if (waiting !== undefined && isReached(waiting.revision)) waiting.done();
+      for (const waiter of waiting) if (isReached(waiter.revision)) waiter.done();
     });
     client.send({ type: 'watch', id: 1, environment: 'prod' });
     await client.ping();
@@ -123,10 +132,18 @@ export async function openEyes(nodes: readonly Service[]): Promise<Eyes> {
     get revisions() {
       return seen.map(({ revision }) => revision);
     },
-    async reached(revision) {
-      if (!isReached(revision)) await new Promise<void>((resolve) => (waiting = { revision, done: resolve }));
-      waiting = undefined;
-      return Math.max(...seen.map(({ atMs }) => atMs));
+    reached(revision) {
+      if (isReached(revision)) return Promise.resolve(Math.max(...seen.map(({ atMs }) => atMs)));
+      return new Promise((resolve) => {
+        const waiter = {
+          revision,
+          done() {
+            waiting.delete(waiter);
+            resolve(performance.now());
+          },
+        };
+        waiting.add(waiter);
+      });
     },
     close() {
       for (const client of sockets) client.socket.terminate();
