@@ -202,7 +202,6 @@ async function startNode(
 ): Promise<Node> {
   const warn = (fields: object, message: string): void => logger.warn(fields, message);
   const error = (fields: object, message: string): void => logger.error(fields, message);
-  const now = (): number => performance.now();
   const quarantined = new Set<string>();
   const files = createNodeFiles(runDir, (hash) => store.readBlob(hash), warn);
   const store = createStore(sql, {
@@ -220,7 +219,19 @@ async function startNode(
   const isStarved = (pid: number): boolean => supervisor.isStarved(pid);
   const publisher = createPublisher({ hash, now: () => awake.ms, fence, kill, isStarved });
   const onConfirmed = (revision: number): void => publisher.toAll({ type: 'confirmed', revision, tier: TIER });
-  const sync = createSyncLoop({ store, publisher, blobs: files.blobs, now, random: Math.random, onConfirmed, warn });
+  const sync = createSyncLoop({
+    store,
+    prepareStore: undefined,
+    publisher,
+    blobs: files.blobs,
+    hotCopy: undefined,
+    file: undefined,
+    clock: systemClock,
+    wallClock: Date.now,
+    random: Math.random,
+    onConfirmed,
+    warn,
+  });
   const supervisor = createNodeSupervisor(config, generation, logger, runDir, {
     isBehind: publisher.isBehind,
     sendDrain: (pid, drain) => dispatch.drain(pid, drain),
