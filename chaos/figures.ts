@@ -72,11 +72,12 @@ export function startNodesLoad(nodes: readonly Service[], path: string, connecti
   };
 }
 
-/** A metric of the node, summed over its labels; undefined: it has none of this name. */
-export async function metricOf(node: Service, name: string): Promise<number | undefined> {
+/** The sum of the node's metrics whose names begin so. */
+export async function metricsOf(node: Service, prefix: string): Promise<number> {
   const text = await (await fetch(`${node.url}/metrics`, { headers: { 'x-api-key': ADMIN_KEY } })).text();
-  const lines = text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
-  return lines.length === 0 ? undefined : lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  const lines = text.split('\n').filter((line) => line.startsWith(prefix));
+  if (lines.length === 0) throw new Error(`no metric begins with ${prefix}`);
+  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }
 
 export function ms(value: number): string {

@@ -6,7 +6,7 @@
 import { makeEverywhere, type News, openEyes, startNodes, stopNodes } from '../test/support/nodes.ts';
 import { ADMIN_KEY, type Service } from '../test/support/service.ts';
 import { openConnection, quantile } from './connection.ts';
-import { backendsOrEnd, metricOf, ms, optionsOf, pause, startNodesLoad } from './figures.ts';
+import { backendsOrEnd, metricsOf, ms, optionsOf, pause, startNodesLoad } from './figures.ts';
 
 const NODES = 3;
 const WORKERS = 2;
@@ -31,7 +31,7 @@ async function experiment(news: News): Promise<void> {
     await readBack(news, nodes, Number(asked['reads']));
     const { answers, failed, p99Ms, staleSecondsMax, reasons } = load.figures();
     await load.stop();
-    const reloads = await Promise.all(nodes.map((node) => metricOf(node, 'burgee_sync_reloads_total')));
+    const reloads = await Promise.all(nodes.map((node) => metricsOf(node, 'burgee_sync_reloads_')));
     console.log(
       `${news}: load meanwhile: ${answers} evaluations, failed ${failed}, p99 ${ms(p99Ms)}, stale ${staleSecondsMax} s; ` +
         `full reloads of each node ${reloads.join(', ')}${reasons.map((reason) => `; ${reason.split('\r\n')[0]}`).join('')}`,
