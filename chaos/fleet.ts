@@ -8,7 +8,7 @@ import { startNodes, stopNodes } from '../test/support/nodes.ts';
 import { ADMIN_KEY, type Service } from '../test/support/service.ts';
 import { openConnection } from './connection.ts';
 import { backendsOrEnd, metricsOf, optionsOf, pause } from './figures.ts';
-import { fillStore, type FleetNode, openFleetNode } from './fleet/fleet-node.ts';
+import { type FleetNode, fillStore, openFleetNode } from './fleet/fleet-node.ts';
 
 const asked = optionsOf({ nodes: '50', flags: '1000', idle: '10', seconds: '60' });
 const count = Number(asked['nodes']);

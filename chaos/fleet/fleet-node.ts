@@ -1,9 +1,9 @@
 // One of many nodes, as far as PostgreSQL and Redis can tell: what a primary has, less its workers.
 import { randomUUID } from 'node:crypto';
+import { createHotCopyUpkeep } from '../../src/primary/hot-copy-upkeep.ts';
 import { createPublisher } from '../../src/primary/publisher.ts';
 import { createSyncLoop } from '../../src/primary/sync.ts';
 import type { SyncCounts } from '../../src/primary/sync-counts.ts';
-import { createHotCopyUpkeep } from '../../src/primary/hot-copy-upkeep.ts';
 import { systemClock } from '../../src/run/clock.ts';
 import { createHashBytes } from '../../src/snapshot/checksum.ts';
 import { migrate } from '../../src/storage/migrate.ts';
@@ -34,7 +34,9 @@ export async function openFleetNode(urls: {
 }): Promise<FleetNode> {
   const nothing = (): void => {};
   const queries = new Map<string, number>();
-  const store = createStore(counting(openPostgres({ url: urls.databaseUrl, connectionsMax: CONNECTIONS_MAX }), queries));
+  const store = createStore(
+    counting(openPostgres({ url: urls.databaseUrl, connectionsMax: CONNECTIONS_MAX }), queries),
+  );
   const hash = await createHashBytes();
   const publisher = createPublisher({ hash, now: () => performance.now(), fence: nothing, kill: nothing });
   const redis =
@@ -44,7 +46,8 @@ export async function openFleetNode(urls: {
   const hotCopy = redis && createHotCopy({ redis, hash, nodeId: randomUUID(), warn: nothing });
   const sync = createSyncLoop({
     store,
-    prepareStore: undefined,
+    // All of them in one process can be too much for a deadline: then they try again, as nodes do.
+    prepareStore: async () => {},
     publisher,
     // These flags use no segments.
     blobs: {
@@ -80,6 +83,7 @@ export async function openFleetNode(urls: {
     },
     async start() {
       await sync.start();
+      while (publisher.head === undefined) await pause(20);
       upkeep?.start();
     },
     async hotCopyThere() {
