@@ -99,13 +99,9 @@ async function startFromNothing(
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const startedMs = performance.now();
-  // Ready is what it becomes when the store is back.
   const starting = startService({ ...options, port });
-  let answer = await tryFetch(`${url}/livez`);
-  while (answer === undefined) {
-    await pause(20);
-    answer = await tryFetch(`${url}/livez`);
-  }
+  // Workers may run, and be alive, long before there is something to serve.
+  while ((await statusOf(`${url}/livez`)) !== 200) await pause(20);
   const answersMs = performance.now() - startedMs;
   const evaluated = await fetch(`${url}/api/v1/flags/cold-7/evaluate?user_id=u`, {
     headers: { 'x-api-key': ADMIN_KEY },
@@ -115,17 +111,18 @@ async function startFromNothing(
   await Promise.all([postgres.start(), redis.start()]);
   const backMs = performance.now();
   const node = await starting;
+  while ((await statusOf(`${url}/readyz`)) !== 200) await pause(20);
   const readyMs = performance.now() - backMs;
   const { results } = await answersOf(node);
   console.log(
-    `cold start, both away, no file: answers after ${ms(answersMs)}, /livez ${answer}, /readyz ${ready.status}, ` +
+    `cold start, both away, no file: answers after ${ms(answersMs)}, /livez 200, /readyz ${ready.status}, ` +
       `an evaluation ${evaluated.status} ${said.code}; both back: ready after ${ms(readyMs)}, ` +
       `answers ${results === expected.results ? 'right' : 'WRONG'}`,
   );
   await node.stop();
 }
 
-async function tryFetch(url: string): Promise<number | undefined> {
+async function statusOf(url: string): Promise<number | undefined> {
   try {
     return (await fetch(url)).status;
   } catch {
