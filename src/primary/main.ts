@@ -14,6 +14,8 @@ import { openRunDir, type RunDir } from '../run/run-dir.ts';
 import { findServerLibrary, type ServerLibrary } from '../run/server-library.ts';
 import { type Term, takeTerm } from '../run/term.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
+import type { RedisConnection } from '../storage/redis/connection.ts';
+import { createLeaseCounter } from '../storage/redis/leases.ts';
 import { createStore } from '../storage/sql-store.ts';
 import type { Store } from '../storage/store.ts';
 import { readTls } from '../tls.ts';
@@ -25,10 +27,12 @@ import { greet, localUrl } from './greeting.ts';
 import { openLeaseLedger } from './lease-ledger.ts';
 import type { MetricsServer } from './metrics-server.ts';
 import { createNodeFiles, type NodeFiles } from './node-files.ts';
+import { openNodeMemory } from './node-memory.ts';
+import { openNodeRedis } from './node-redis.ts';
 import { createNodeSync, type NodeSync } from './node-sync.ts';
 import { type OpenedStore, openStore } from './open-store.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
-import { createRateLeases } from './rate-leases.ts';
+import { createSharedLimits, type SharedLimits } from './shared-limits.ts';
 import type { Supervisor, SupervisorDeps } from './supervision.ts';
 import { createSupervisor } from './supervisor.ts';
 import { createNodeUnknownFlags } from './unknown-flags.ts';
@@ -176,8 +180,9 @@ async function startNode(
   const kill = (pid: number, why: string): void => supervisor.kill(pid, why);
   const isStarved = (pid: number): boolean => supervisor.isStarved(pid);
   const publisher = createPublisher({ hash, now: () => awake.ms, fence, kill, isStarved });
+  const redis = openNodeRedis(config, logger);
   const followed = { store, prepareStore: opened.prepare, dataDir: runDir.dataDir, blobs: files.blobs };
-  const nodeSync = createNodeSync({ ...followed, config, publisher, shared: undefined, hash, warn });
+  const nodeSync = createNodeSync({ ...followed, config, publisher, redis, hash, logger });
   const sync = nodeSync.loop;
   const supervisor = createNodeSupervisor(config, generation, logger, runDir, {
     isBehind: publisher.isBehind,
@@ -193,14 +198,18 @@ async function startNode(
   const commands = createCommands({ store, sync, publisher, fence, settled, highest, onWritten, warn, error });
   const metrics = createNodeMetrics();
   const deaths = (): number => dispatch.deaths();
-  const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term };
+  const stores = { database: opened.sql, hints: nodeSync.listener };
+  const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, ...stores };
   const vitals = createVitals(told);
   const orphans = orphansOf(runDir);
-  const leases = createRateLeases({
-    now: Date.now,
+  const sharedLimits = createSharedLimits({
+    counter: redis === undefined ? undefined : createLeaseCounter(redis, () => publisher.head?.epoch),
+    memory: openNodeMemory(runDir.path, warn),
     workers: config.workers,
     ledger: openLeaseLedger(runDir.path, warn),
     orphans: orphans.map(workerIdOf),
+    wallClock: Date.now,
+    onClock: () => dispatch.clockChanged(),
   });
   const dispatch = createDispatch({
     supervisor,
@@ -208,7 +217,8 @@ async function startNode(
     sync,
     commands,
     blobs: files.blobs,
-    leases,
+    leases: sharedLimits.leases,
+    sharedClock: sharedLimits.clock,
     metrics,
     unknownFlags: createNodeUnknownFlags(Date.now),
     vitals,
@@ -222,7 +232,7 @@ async function startNode(
   const workerLinks = createWorkerLinks({ ...dispatch, socketPath: runDir.socketPath(), warn });
   const metricsServer = await vitals.startServer(warn);
   return openNode(
-    { store, files, nodeSync, commands, publisher, supervisor, workerLinks, metricsServer, awake },
+    { store, files, nodeSync, commands, publisher, supervisor, workerLinks, metricsServer, awake, sharedLimits, redis },
     config.shutdownTimeoutMs,
   );
 }
@@ -256,12 +266,15 @@ interface Parts {
   readonly workerLinks: WorkerLinks;
   readonly metricsServer: MetricsServer | undefined;
   readonly awake: AwakeTime;
+  readonly sharedLimits: SharedLimits;
+  readonly redis: RedisConnection | undefined;
 }
 
 /** Opens the parts in order, and knows the order in which they close. */
 async function openNode(parts: Parts, shutdownTimeoutMs: number): Promise<Node> {
-  const { store, files, nodeSync, commands, publisher, supervisor, workerLinks, metricsServer, awake } = parts;
+  const { store, files, nodeSync, commands, publisher, supervisor, workerLinks, awake, sharedLimits } = parts;
   await nodeSync.start();
+  await sharedLimits.start();
   files.sweep();
   const stopSweep = systemClock.every(SWEEP_MS, files.sweep);
   await workerLinks.listen();
@@ -277,11 +290,13 @@ async function openNode(parts: Parts, shutdownTimeoutMs: number): Promise<Node> 
     stopLatenessCheck();
     stopSweep();
     publisher.close();
-    await metricsServer?.close();
+    await parts.metricsServer?.close();
     // First: that their sockets close now is no fault of the workers.
     supervisor.close();
     await workerLinks.close();
     await nodeSync.close();
+    await sharedLimits.close();
+    await parts.redis?.close();
     await store.close();
     await files.close();
   }

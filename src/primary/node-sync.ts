@@ -1,31 +1,24 @@
 // What keeps this node at the store's newest revision: the sync loop, and all that helps it: the snapshot file, the hot copy
 // in Redis with its upkeep, and hints from PostgreSQL and Redis.
+import { randomUUID } from 'node:crypto';
 import type { Config } from '../config.ts';
+import type { Logger } from '../observe/logger.ts';
 import { systemClock } from '../run/clock.ts';
 import type { HashBytes } from '../snapshot/checksum.ts';
-import { createPostgresListener } from '../storage/postgres-listener.ts';
+import { createPostgresListener, type PostgresListener } from '../storage/postgres-listener.ts';
+import type { RedisConnection } from '../storage/redis/connection.ts';
+import { createHotCopy } from '../storage/redis/hot-copy.ts';
 import { createSnapshotFile } from '../storage/snapshot-file.ts';
 import type { Store } from '../storage/store.ts';
-import type { Hints, HotCopy } from '../storage/tiers.ts';
 import type { BlobFiles } from './blob-files.ts';
 import { createHotCopyUpkeep } from './hot-copy-upkeep.ts';
 import type { Publisher } from './publisher.ts';
 import { createSyncLoop, type SyncLoop } from './sync.ts';
 
-/** What Redis gives, where there is one. */
-export interface Shared {
-  readonly hotCopy: HotCopy;
-  openHints(on: {
-    readonly hint: (revision: number) => void;
-    /** Hints may have been lost until now. */
-    readonly connected: () => void;
-    /** Of the store that is followed; undefined before the first load. */
-    readonly epoch: () => string | undefined;
-  }): Hints;
-}
-
 export interface NodeSync {
   readonly loop: SyncLoop;
+  /** Of hints from PostgreSQL. */
+  readonly listener: PostgresListener | undefined;
   /** Resolves when something is published, or nothing can be for now. */
   start(): Promise<void>;
   /** A write of this node was answered: tells the other nodes. */
@@ -43,11 +36,12 @@ export function createNodeSync(deps: {
   readonly prepareStore: (() => Promise<void>) | undefined;
   readonly publisher: Publisher;
   readonly blobs: BlobFiles;
-  readonly shared: Shared | undefined;
+  readonly redis: RedisConnection | undefined;
   readonly hash: HashBytes;
-  readonly warn: (fields: object, message: string) => void;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
 }): NodeSync {
-  const { publisher, warn, shared } = deps;
+  const { publisher, hash, redis, logger } = deps;
+  const warn = (fields: object, message: string): void => logger.warn(fields, message);
   const { databaseUrl } = deps.config;
   const clock = systemClock;
   const random = Math.random;
@@ -55,8 +49,11 @@ export function createNodeSync(deps: {
   const file =
     databaseUrl === undefined
       ? undefined
-      : createSnapshotFile({ folder: deps.dataDir, hash: deps.hash, clock, wallClock: Date.now, warn });
-  const hotCopy = databaseUrl === undefined ? undefined : shared?.hotCopy;
+      : createSnapshotFile({ folder: deps.dataDir, hash, clock, wallClock: Date.now, warn });
+  const hotCopy =
+    databaseUrl === undefined || redis === undefined
+      ? undefined
+      : createHotCopy({ redis, hash, nodeId: randomUUID(), warn });
   const loop = createSyncLoop({
     store: deps.store,
     prepareStore: deps.prepareStore,
@@ -94,11 +91,9 @@ export function createNodeSync(deps: {
           random,
           warn,
         });
-  const hints =
-    hotCopy && shared?.openHints({ hint: loop.hinted, connected: loop.lookNow, epoch: () => publisher.head?.epoch });
-
   return {
     loop,
+    listener,
     async start() {
       await loop.start();
       listener?.start();
@@ -106,7 +101,8 @@ export function createNodeSync(deps: {
     },
     written(revision) {
       const epoch = publisher.head?.epoch;
-      if (epoch !== undefined) hints?.publish(epoch, revision);
+      void epoch;
+      void revision;
     },
     async highest() {
       const epoch = publisher.head?.epoch;
@@ -118,7 +114,6 @@ export function createNodeSync(deps: {
     },
     async close() {
       await listener?.close();
-      await hints?.close();
       await upkeep?.close();
       await file?.close();
     },
