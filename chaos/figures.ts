@@ -1,7 +1,7 @@
 // What the experiments with several nodes count and print alike.
 import { parseArgs } from 'node:util';
 import { type Load, type LoadRecord, startLoad } from '../test/support/load.ts';
-import { type Backends, startBackends } from '../test/support/nodes.ts';
+import { type Backends, findBackends, startBackends } from '../test/support/nodes.ts';
 import { ADMIN_KEY, type Service } from '../test/support/service.ts';
 import { quantile } from './connection.ts';
 
@@ -15,9 +15,9 @@ export function optionsOf(defaults: Readonly<Record<string, string>>): Record<st
 
 /** Ends the experiment where a server cannot be had. */
 export async function backendsOrEnd(settings: readonly string[] = []): Promise<Backends> {
-  const backends = await startBackends(settings);
-  if (!('missing' in backends)) return backends;
-  console.error(backends.missing);
+  const found = findBackends();
+  if (!('missing' in found)) return startBackends(found, settings);
+  console.error(found.missing);
   process.exit(1);
 }
 

@@ -2,7 +2,7 @@
 // can take either away. And eyes on every worker of all of them: a socket to each that hears of each revision.
 import type { Socket } from 'node:net';
 import { ownerOf } from './hand-over/node.ts';
-import { findPostgres, type PostgresServer, startPostgres } from './postgres.ts';
+import { findPostgres, type PostgresPrograms, type PostgresServer, startPostgres } from './postgres.ts';
 import { startProxy, type TcpProxy } from './proxy.ts';
 import { prepareRedis, type RedisServer, startRedis } from './redis.ts';
 import { ADMIN_KEY, type Service, type ServiceOptions, startService } from './service.ts';
@@ -33,14 +33,13 @@ export interface NodesOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Both servers and a proxy before each; or why they cannot be had. */
-export async function startBackends(
-  settings: readonly string[] = [],
-): Promise<Backends | { readonly missing: string }> {
-  const programs = findPostgres();
-  if ('missing' in programs) return programs;
-  const lack = prepareRedis();
-  if (lack !== undefined) return lack;
+/** What both servers are started from; or why they cannot be had. */
+export function findBackends(): PostgresPrograms | { readonly missing: string } {
+  return prepareRedis() ?? findPostgres();
+}
+
+/** Both servers, and a proxy before each. `settings`: of PostgreSQL. */
+export async function startBackends(programs: PostgresPrograms, settings: readonly string[] = []): Promise<Backends> {
   const postgres = await startPostgres(programs, settings);
   const redis = await startRedis();
   const postgresProxy = await startProxy(postgres.port);
