@@ -7,6 +7,7 @@ import { systemClock } from '../run/clock.ts';
 import type { HashBytes } from '../snapshot/checksum.ts';
 import { createPostgresListener, type PostgresListener } from '../storage/postgres-listener.ts';
 import type { RedisConnection } from '../storage/redis/connection.ts';
+import { createRedisHints } from '../storage/redis/hints.ts';
 import { createHotCopy } from '../storage/redis/hot-copy.ts';
 import { createSnapshotFile } from '../storage/snapshot-file.ts';
 import type { Store } from '../storage/store.ts';
@@ -40,7 +41,7 @@ export function createNodeSync(deps: {
   readonly hash: HashBytes;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
 }): NodeSync {
-  const { publisher, hash, redis, logger } = deps;
+  const { publisher, hash, logger } = deps;
   const warn = (fields: object, message: string): void => logger.warn(fields, message);
   const { databaseUrl } = deps.config;
   const clock = systemClock;
@@ -50,10 +51,9 @@ export function createNodeSync(deps: {
     databaseUrl === undefined
       ? undefined
       : createSnapshotFile({ folder: deps.dataDir, hash, clock, wallClock: Date.now, warn });
-  const hotCopy =
-    databaseUrl === undefined || redis === undefined
-      ? undefined
-      : createHotCopy({ redis, hash, nodeId: randomUUID(), warn });
+  // On the embedded database there is nobody to share with.
+  const redis = databaseUrl === undefined ? undefined : deps.redis;
+  const hotCopy = redis && createHotCopy({ redis, hash, nodeId: randomUUID(), warn });
   const loop = createSyncLoop({
     store: deps.store,
     prepareStore: deps.prepareStore,
@@ -67,6 +67,7 @@ export function createNodeSync(deps: {
     onConfirmed(revision) {
       publisher.toAll({ type: 'confirmed', revision, tier: 'store' });
       upkeep?.published();
+      hints?.listen(publisher.head?.epoch ?? '');
     },
     warn,
   });
@@ -91,6 +92,16 @@ export function createNodeSync(deps: {
           random,
           warn,
         });
+  const hints =
+    redis &&
+    createRedisHints({
+      redis,
+      onHint: loop.hinted,
+      onListening: loop.lookNow,
+      info: (fields, message) => logger.info(fields, message),
+      warn,
+    });
+
   return {
     loop,
     listener,
@@ -101,8 +112,7 @@ export function createNodeSync(deps: {
     },
     written(revision) {
       const epoch = publisher.head?.epoch;
-      void epoch;
-      void revision;
+      if (epoch !== undefined) hints?.publish(epoch, revision);
     },
     async highest() {
       const epoch = publisher.head?.epoch;
@@ -114,6 +124,7 @@ export function createNodeSync(deps: {
     },
     async close() {
       await listener?.close();
+      await hints?.close();
       await upkeep?.close();
       await file?.close();
     },
