@@ -136,9 +136,10 @@ function counting(sql: Sql, queries: Map<string, number>): Sql {
   };
 }
 
-/** SELECT and its first table. */
+/** The verb and the table; the head is what each poll reads. */
 function nameOf(text: string): string {
   const [verb = ''] = text.trim().split(/\s+/);
+  if (text.includes('sum_keys') && verb === 'SELECT') return 'heads';
   const table = /\b(?:FROM|INTO|UPDATE)\s+(\w+)/i.exec(text)?.[1] ?? '';
   return `${verb.toUpperCase()} ${table}`.trim();
 }
