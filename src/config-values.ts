@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { compileNetworks, isCidr } from './core/network.ts';
 import { limits } from './limits.ts';
+import { parseRedisUrl } from './redis-url.ts';
 
 export type Parsed<T> = { readonly value: T } | { readonly wrong: string };
 
@@ -82,10 +83,8 @@ export function redisUrl(): Value<string> {
     allowed:
       'a URL like redis://user:password@host:6379/0, rediss:// for TLS, redis+sentinel://host:26379,host:26379/name or redis+cluster://host:6379,host:6379',
     parse(text) {
-      const known = /^redis(?:s|\+sentinel|s\+sentinel|\+cluster|s\+cluster)?:\/\/.+/.test(text);
-      return known
-        ? { value: text }
-        : wrong('does not begin with redis://, rediss://, redis+sentinel:// or redis+cluster://');
+      const parsed = parseRedisUrl(text);
+      return 'wrong' in parsed ? parsed : { value: text };
     },
   };
 }

@@ -35,6 +35,7 @@ export interface Config {
   readonly databaseUrl: string | undefined;
   /** Undefined: no Redis. It may hold a password: never print it. */
   readonly redisUrl: string | undefined;
+  readonly redisTimeoutMs: number;
   /** The server library. */
   readonly transport: TransportChoice;
   readonly logLevel: LogLevel;
@@ -130,6 +131,13 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     secret: true,
     meaning:
       'The Redis that nodes of one DATABASE_URL share: faster news of changes, a hot copy to start from, rate limits over all nodes. Not set: none.',
+  },
+  redisTimeoutMs: {
+    name: 'REDIS_TIMEOUT_MS',
+    ...integer(10, limits.redisTimeoutMsMax, 'ms'),
+    fallback: '250',
+    meaning:
+      'How long an answer of Redis is waited for. Without one the node goes on as if there were no Redis for a second.',
   },
   transport: {
     name: 'TRANSPORT',

@@ -2,6 +2,7 @@
 // end here. `limits.bodyBytesMax` reads one; docs/limits.md is made from the same table (scripts/generate-docs.mjs).
 import { type Bound, bound, documents, explanations } from './core-limits.ts';
 import { load } from './load-limits.ts';
+import { redis } from './redis-limits.ts';
 import { sockets } from './socket-limits.ts';
 
 const MIB = 1_048_576;
@@ -306,6 +307,7 @@ const chapters = {
   'Event streams': eventStreams,
   Sockets: sockets,
   'Hostile load': load,
+  Redis: redis,
   Processes: processes,
   'Logs and metrics': observation,
 } as const satisfies Record<string, Readonly<Record<string, Bound>>>;
@@ -321,6 +323,7 @@ const table = {
   ...eventStreams,
   ...sockets,
   ...load,
+  ...redis,
   ...processes,
   ...observation,
 };

@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { buildInfo } from './build-info.ts';
 import { DataDirUnusable, EXIT_CONFIGURATION, Owned } from './run/owned.ts';
 
+/** Of the burgee command, but for `check`, which looks at this build. */
+const COMMANDS: readonly string[] = ['keys', 'migrate', 'store'];
+
 process.exitCode = await main(process.argv.slice(2), process.env['BURGEE_ROLE']);
 
 /** Runs until the role ends, or, for primary and worker, until it runs; the exit code so far. */
@@ -12,7 +15,8 @@ async function main(args: readonly string[], role: string | undefined): Promise<
   try {
     const [argument] = args;
     if (argument === '--version' || argument === '-v') return print(1, buildInfo().version);
-    if (argument === 'keys') return await (await import('./cli/main.ts')).runCli(args);
+    if (argument !== undefined && COMMANDS.includes(argument))
+      return await (await import('./cli/main.ts')).runCli(args);
     const unknown = argument === 'check' ? args[1] : argument;
     if (unknown === '--help' || unknown === '-h') return print(1, await help());
     if (unknown !== undefined) {

@@ -107,9 +107,10 @@ export type Command =
   | { readonly type: 'key.rotate'; readonly grantor: Grantor; readonly keyId: string; readonly body: unknown }
   /**
    * Takes a store that went back as it is now: its revision is set above every revision that anybody has seen. `above`: the
-   * highest that the asker knows; the primary takes the highest that it knows itself.
+   * highest that the asker knows; the primary takes the highest that it knows itself. `force`: also when the store is at a
+   * higher revision than that.
    */
-  | { readonly type: 'store.accept'; readonly above: number };
+  | { readonly type: 'store.accept'; readonly above: number; readonly force?: boolean };
 
 /** The two lists of ids that a segment has. */
 export type SegmentList = 'included' | 'excluded';

@@ -1,9 +1,23 @@
 // `burgee store accept`: a store that went back (a restored backup, a failover that lost commits) is taken as it is now.
 // Its revision goes above every one that anybody has seen, so that no reader takes its content for that of an older one.
-import type { Done, Write } from './write.ts';
+import { type Done, refuse, type Write } from './write.ts';
 
-/** `above`: the highest revision that anybody is known to have seen. */
-export async function acceptStore(write: Write, above: number): Promise<Done> {
+/**
+ * Refuses a store that did not go back, unless `force` says so.
+ * @param above the highest revision that anybody is known to have seen
+ */
+export async function acceptStore(
+  write: Write,
+  { above, force = false }: { readonly above: number; readonly force?: boolean | undefined },
+): Promise<Done> {
+  const before = write.revisionBefore;
+  if (above <= before && !force) {
+    const known = above === 0 ? 'no higher revision is known' : `the highest revision known is ${above}`;
+    refuse(
+      'INVALID_REQUEST',
+      `the store did not go back: it is at revision ${before}, and ${known}; nothing was changed`,
+    );
+  }
   const revision = Math.max(write.revision, above + 1);
   await write.tx.query('UPDATE store SET revision = $1::bigint, changes_pruned_to = $1::bigint', [revision]);
   await write.tx.query(
@@ -12,5 +26,6 @@ export async function acceptStore(write: Write, above: number): Promise<Done> {
     [revision, write.now, write.actor, write.requestId],
   );
   if (write.kind === 'postgres') await write.tx.query("SELECT pg_notify('burgee', $1)", [String(revision)]);
-  return { ok: true, status: 200, headers: {}, body: JSON.stringify({ revision }), revision };
+  const body = JSON.stringify({ revision, previous_revision: before });
+  return { ok: true, status: 200, headers: {}, body, revision };
 }

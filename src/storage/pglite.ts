@@ -3,7 +3,16 @@
 import { mkdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { FromThread, ThreadStart, ToThread } from './pglite-messages.ts';
-import { OutcomeUnknown, type Queryable, type Sql, SqlError, type SqlValue, StorageUnavailable } from './sql.ts';
+import {
+  createTransaction,
+  OutcomeUnknown,
+  type Queryable,
+  type Sql,
+  SqlError,
+  type SqlValue,
+  StorageUnavailable,
+  type TransactionOptions,
+} from './sql.ts';
 
 /** A statement without an answer for so long is taken for a hung thread, which is then ended. */
 const STATEMENT_MS_MAX = 60_000;
@@ -67,8 +76,8 @@ export async function openPglite(options: PgliteOptions): Promise<Sql> {
     return thread.send({ type: 'statement', text, values }, unavailable) as Promise<R[]>;
   }
 
-  async function transaction<T>(run: (tx: Queryable) => Promise<T>): Promise<T> {
-    await query('BEGIN');
+  async function transaction<T>(run: (tx: Queryable) => Promise<T>, { isLook }: TransactionOptions): Promise<T> {
+    await query(isLook ? 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY' : 'BEGIN');
     const tx = createTransaction(query);
     let value: T;
     try {
@@ -111,7 +120,7 @@ export async function openPglite(options: PgliteOptions): Promise<Sql> {
   return {
     kind: 'pglite',
     query: (text, values) => queue.run(() => query(text, values)),
-    transaction: (run) => queue.run(() => transaction(run)),
+    transaction: (run, options = {}) => queue.run(() => transaction(run, options)),
     close() {
       closing ??= queue.run(() => thread.close());
       return closing;
@@ -125,33 +134,6 @@ function unavailable(reason: Error): Error {
 
 function outcomeUnknown(reason: Error): Error {
   return new OutcomeUnknown('the embedded database went away during the commit', { cause: reason });
-}
-
-interface Transaction extends Queryable {
-  readonly failure: Error | undefined;
-  end(): void;
-}
-
-function createTransaction(query: Queryable['query']): Transaction {
-  let failure: Error | undefined;
-  let ended = false;
-  return {
-    get failure() {
-      return failure;
-    },
-    end() {
-      ended = true;
-    },
-    async query(text, values) {
-      if (ended) throw new Error('this transaction has ended');
-      try {
-        return await query(text, values);
-      } catch (error) {
-        failure ??= error as Error;
-        throw error;
-      }
-    },
-  };
 }
 
 interface Queue {

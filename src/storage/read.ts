@@ -12,7 +12,7 @@ import type {
   SnapshotItem,
 } from '../snapshot/item.ts';
 import { type SegmentColumns, segmentItemJson } from './segment-read.ts';
-import type { Queryable, Sql } from './sql.ts';
+import { type Queryable, type Sql, StorageUnavailable } from './sql.ts';
 import type { EnvironmentItem, KeyItem } from './store.ts';
 import { timeText, unsigned } from './write.ts';
 
@@ -27,6 +27,8 @@ const ROWS_PER_TURN: Readonly<Record<ItemKind, number>> = {
   key: 200,
   secret: 1,
 };
+/** Several queries that see one state of the store. */
+const ONE_LOOK = { isLook: true };
 /** How far back a readable version is looked for. */
 const VERSIONS_BACK_MAX = 100;
 
@@ -46,6 +48,7 @@ interface HeadRow extends Record<string, unknown> {
   readonly sum_rest: string;
   readonly changes_pruned_to: string;
   readonly changed_at: string | null;
+  readonly is_standby: boolean;
 }
 
 /** One statement, so that its parts belong together. */
@@ -63,7 +66,7 @@ export function readKeys(sql: Sql): Promise<SnapshotContent> {
 }
 
 function readKinds(sql: Sql, kinds: readonly ItemKind[], onQuarantine: OnQuarantine): Promise<SnapshotContent> {
-  return inOneLook(sql, async (tx) => {
+  return sql.transaction(async (tx) => {
     const head = await readHead(tx);
     const items: SnapshotItem[] = [];
     for (const kind of kinds) {
@@ -74,12 +77,12 @@ function readKinds(sql: Sql, kinds: readonly ItemKind[], onQuarantine: OnQuarant
       }
     }
     return { head, items };
-  });
+  }, ONE_LOOK);
 }
 
 /** Undefined when `changes` no longer reaches back to `revision`, or the store is not there yet. */
 export function readSince(sql: Sql, revision: number, onQuarantine: OnQuarantine): Promise<DeltaContent | undefined> {
-  return inOneLook(sql, async (tx) => {
+  return sql.transaction(async (tx) => {
     const row = await readHeadRow(tx);
     const head = headOf(row);
     if (revision < Number(row.changes_pruned_to) || revision > head.revision) return undefined;
@@ -97,7 +100,7 @@ export function readSince(sql: Sql, revision: number, onQuarantine: OnQuarantine
       }
     }
     return { from: revision, head, puts, removes };
-  });
+  }, ONE_LOOK);
 }
 
 const KINDS = ['environment', 'flag', 'segment', 'key', 'secret'] as const satisfies readonly ItemKind[];
@@ -263,10 +266,13 @@ function readPolicy(json: string): EnvironmentItem['policy'] {
 
 async function readHeadRow(from: Queryable): Promise<HeadRow> {
   const [row] = await from.query<HeadRow>(
-    `SELECT epoch::text AS epoch, revision, sum_keys, sum_rest, changes_pruned_to,
+    `SELECT epoch::text AS epoch, revision, sum_keys, sum_rest, changes_pruned_to, pg_is_in_recovery() AS is_standby,
       (SELECT json_object_agg(environment, changed_at_revision)::text FROM environments) AS changed_at FROM store`,
   );
   if (row === undefined) throw new Error('the table store has lost its row');
+  // A pooler may lead to another server from one transaction to the next. A standby is behind: it would look like a store
+  // that went back.
+  if (row.is_standby) throw new StorageUnavailable('PostgreSQL cannot be used: it is a standby');
   return row;
 }
 
@@ -278,14 +284,6 @@ function headOf(row: HeadRow): SnapshotHead {
     sumRest: unsigned(row.sum_rest),
     changedAt: JSON.parse(row.changed_at ?? '{}') as Record<string, number>,
   };
-}
-
-/** Several queries that see one state of the store. */
-function inOneLook<T>(sql: Sql, read: (tx: Queryable) => Promise<T>): Promise<T> {
-  return sql.transaction(async (tx) => {
-    await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-    return read(tx);
-  });
 }
 
 function turn(): Promise<void> {

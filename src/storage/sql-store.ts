@@ -186,7 +186,7 @@ function perform(
     case 'key.rotate':
       return runKeyWrite(write, command);
     case 'store.accept':
-      return acceptStore(write, command.above);
+      return acceptStore(write, command);
     case 'key.list':
       throw new Error('key.list is a read');
   }

@@ -32,7 +32,7 @@ export const houses: Readonly<Record<string, House>> = {
   observe: { rooms: ['config', 'errors', 'ipc', 'limits'], packages: ['pino', 'prom-client'], node: true },
   run: { rooms: ['errors', 'limits'], packages: [], node: true },
   storage: {
-    rooms: ['config', 'core', 'errors', 'ipc', 'limits', 'observe', 'snapshot'],
+    rooms: ['config', 'core', 'errors', 'ipc', 'limits', 'observe', 'run/clock', 'snapshot'],
     packages: ['@electric-sql/pglite', 'ioredis', 'pg'],
     node: true,
   },

@@ -182,7 +182,7 @@ export async function startPostgres(
 }
 
 /** As root: the user of Debian's package, else nobody. */
-function otherUser(): { readonly uid: number; readonly gid: number } | undefined {
+export function otherUser(): { readonly uid: number; readonly gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ['postgres', 'nobody']) {
     const [uid, gid] = ['-u', '-g'].map((flag) => Number(spawnSync('id', [flag, name], { encoding: 'utf8' }).stdout));
