@@ -213,7 +213,8 @@ export type ToWorker =
   | { readonly type: 'confirmed'; readonly revision: number; readonly tier: string }
   /**
    * Where the snapshot that follows (or, at a join, the one that is held) comes from, and how long ago the store last
-   * confirmed it: with the store away a node serves what Redis or its file had. `staleMs` null: not known.
+   * confirmed it: with the store away a node serves what Redis or its file had. `staleMs` null: not known. Tier "none":
+   * nothing is to be had for now.
    */
   | { readonly type: 'loaded'; readonly tier: string; readonly staleMs: number | null }
   | { readonly type: 'outcome'; readonly id: number; readonly outcome: CommandOutcome }

@@ -24,6 +24,10 @@ export interface NodeGauges {
   readonly workerRestarts: number;
   /** Flags whose newest version does not compile. */
   readonly quarantinedFlags: number;
+  /** 1: the store answered last time. */
+  readonly storeUp: number;
+  /** 1: the store lacks revisions that were served; writes are refused. */
+  readonly storeWentBack: number;
 }
 
 export interface NodeMetrics {
@@ -55,6 +59,11 @@ const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string
     'burgee_worker_restarts_total',
     'Workers that died and were started again; replaced ones are not among them.',
   ],
+  storeUp: ['burgee_store_up', '1 when the store answered when it was last asked, 0 while it is away.'],
+  storeWentBack: [
+    'burgee_store_went_back',
+    '1 while the store lacks revisions that were served: writes are refused until `burgee store accept`.',
+  ],
   quarantinedFlags: ['burgee_quarantined_flags', 'Flags whose newest version does not compile; an older one serves.'],
 };
 const HELP: Readonly<Record<string, string>> = {
@@ -74,6 +83,21 @@ const HELP: Readonly<Record<string, string>> = {
   burgee_socket_closes_1013_total:
     'WebSockets closed because their client asked for more, or read less, than is kept for it.',
   burgee_socket_closes_4401_total: 'WebSockets closed because their key was none, or was none any more.',
+  burgee_sync_delta_reads_total: 'Questions to the store for what has changed.',
+  burgee_sync_deltas_total: 'Changes that were published, in groups as they were read.',
+  burgee_sync_hints_false_total: 'Hints of writes that led to nothing.',
+  burgee_sync_hints_total: 'Hints of writes that this node had not seen, from PostgreSQL or Redis.',
+  burgee_sync_item_chars_total: 'Of documents that were read from the store.',
+  burgee_sync_loads_file_total: 'Starts that served what the snapshot file had, for the store was away.',
+  burgee_sync_loads_redis_total: 'Starts that took the hot copy in Redis.',
+  burgee_sync_loads_store_total: 'Starts that read everything from the store.',
+  burgee_sync_polls_total: 'Questions to the store for its newest revision.',
+  burgee_sync_reloads_accepted_total: 'Whole reads because a store that went back was accepted.',
+  burgee_sync_reloads_delta_total: 'Whole reads because changes did not lead to the sums of the store.',
+  burgee_sync_reloads_epoch_total: 'Whole reads because another store was found.',
+  burgee_sync_reloads_mended_total: 'Whole reads because ids of a segment that could not be read can be.',
+  burgee_sync_reloads_pruned_total: 'Whole reads because changes were no longer kept.',
+  burgee_sync_reloads_sums_total: 'Whole reads because sums differed at one revision.',
   burgee_unknown_flag_evaluations_total:
     'Evaluations of flags that do not exist; GET /api/v1/reports/unknown names them.',
   burgee_worker_body_bytes: 'Of request bodies that have begun to come to a worker and not ended.',

@@ -89,6 +89,8 @@ export function createDispatch(deps: {
       publisher.joined(hello.pid, hello.epoch, hello.revision, (message) => {
         if (message.type !== 'loaded' || knowsLoaded) link.send(message);
       });
+      // It is to listen all the same, and to say so: the loop goes on trying.
+      if (publisher.head === undefined && knowsLoaded) link.send({ type: 'loaded', tier: 'none', staleMs: null });
     },
 
     onMessage(link, message) {

@@ -13,6 +13,8 @@ const ACK_MS_BEATING = 10_000;
 const ACK_MS_SILENT = 1_000;
 /** A worker whose last beat is older than this is silent: four beats of 250 ms. */
 const SILENT_AFTER_MS = 1_000;
+/** A snapshot that was confirmed longer ago comes with its age: with the store in reach it is confirmed each second. */
+const FRESH_MS_MAX = 2_000;
 
 interface Reader {
   readonly pid: number;
@@ -39,6 +41,10 @@ interface Waiter {
 export interface Publisher {
   /** undefined before the first reset(). */
   readonly head: SnapshotHead | undefined;
+  /** What is published, as it is now; undefined before the first reset(). Costs a copy of the list of items. */
+  content(): SnapshotContent | undefined;
+  /** The store has just confirmed what is published. */
+  confirmed(): void;
   /**
    * Replaces the whole snapshot and sends it to all. Throws when its sums are wrong. `origin`: where it comes from, when
    * that is not the store just now.
@@ -81,7 +87,7 @@ export function createPublisher(deps: {
 }): Publisher {
   let state: SnapshotState | undefined;
   let encodedSnapshot: Uint8Array | undefined;
-  let origin: { readonly tier: Tier; readonly confirmedAtMs: number | null } | undefined;
+  let origin: { readonly tier: Tier; readonly confirmedAtMs: number | null } = { tier: 'store', confirmedAtMs: null };
   const readers = new Map<number, Reader>();
   const waiters = new Set<Waiter>();
   let condemned: number | undefined;
@@ -89,11 +95,11 @@ export function createPublisher(deps: {
   function sendSnapshot(reader: Reader): void {
     if (state === undefined) return;
     encodedSnapshot ??= encodeSnapshot({ head: state.head, items: [...state.items.values()] }, deps.hash);
-    if (origin !== undefined) {
-      const { tier, confirmedAtMs } = origin;
-      const staleMs = confirmedAtMs === null ? null : deps.now() - confirmedAtMs;
+    const { tier, confirmedAtMs } = origin;
+    const staleMs = confirmedAtMs === null ? null : deps.now() - confirmedAtMs;
+    // What the store gave just now says so by its first confirmation.
+    if (tier !== 'store' || staleMs === null || staleMs > FRESH_MS_MAX)
       reader.send?.({ type: 'loaded', tier, staleMs });
-    }
     reader.send?.({ type: 'snapshot', bytes: encodedSnapshot });
   }
 
@@ -105,6 +111,10 @@ export function createPublisher(deps: {
 
   function toAll(message: ToWorker): void {
     for (const reader of readers.values()) reader.send?.(message);
+  }
+
+  function confirmed(): void {
+    origin = { tier: 'store', confirmedAtMs: deps.now() };
   }
 
   function settle(): void {
@@ -138,9 +148,12 @@ export function createPublisher(deps: {
     get head() {
       return state?.head;
     },
+    content: () => state && { head: state.head, items: [...state.items.values()] },
+    confirmed,
     reset(content, from) {
       deps.fence();
-      origin = from && { tier: from.tier, confirmedAtMs: from.staleMs === null ? null : deps.now() - from.staleMs };
+      if (from === undefined) confirmed();
+      else origin = { tier: from.tier, confirmedAtMs: from.staleMs === null ? null : deps.now() - from.staleMs };
       const next = createSnapshotState(content);
       fallBehind(state?.head.revision ?? 0);
       // Revisions of another store say nothing about this one.
@@ -156,7 +169,7 @@ export function createPublisher(deps: {
       const refused = state.apply(delta);
       if (refused !== undefined) return refused;
       encodedSnapshot = undefined;
-      origin = undefined;
+      confirmed();
       fallBehind(revision);
       toAll({ type: 'delta', bytes: encodeDelta(delta, deps.hash) });
       return undefined;

@@ -7,6 +7,10 @@ import { createMetricsServer, type MetricsServer } from './metrics-server.ts';
 import type { Publisher } from './publisher.ts';
 import type { Supervisor } from './supervision.ts';
 import type { SyncLoop } from './sync.ts';
+import { countersOf } from './sync-counts.ts';
+
+/** Under which the primary's own counters are kept beside those of its workers. */
+const OWN = 'primary';
 
 export interface Vitals {
   readonly metricsText: () => Promise<string>;
@@ -18,11 +22,10 @@ export function createVitals(deps: {
   readonly config: Pick<Config, 'workers' | 'metricsHost' | 'metricsPort'>;
   readonly supervisor: Pick<Supervisor, 'standing'>;
   readonly publisher: Pick<Publisher, 'head' | 'standing'>;
-  readonly sync: Pick<SyncLoop, 'confirmedAtMs' | 'wentBack'>;
-  readonly metrics: Pick<NodeMetrics, 'text' | 'contentType'>;
+  readonly sync: Pick<SyncLoop, 'confirmedAtMs' | 'wentBack' | 'storeAway' | 'tier' | 'counts'>;
+  readonly metrics: Pick<NodeMetrics, 'text' | 'contentType' | 'receive'>;
   readonly deaths: () => number;
   readonly quarantinedFlags: () => number;
-  readonly tier: string;
   readonly term: Pick<Term, 'number'>;
 }): Vitals {
   const { config, supervisor, publisher, sync, metrics } = deps;
@@ -30,6 +33,7 @@ export function createVitals(deps: {
 
   function metricsText(): Promise<string> {
     const { serving, old, replaced } = supervisor.standing();
+    metrics.receive(OWN, { counters: countersOf(sync.counts), histograms: {}, gauges: {} });
     return metrics.text({
       revision: publisher.head?.revision ?? 0,
       staleSeconds: confirmedSecondsAgo(),
@@ -39,6 +43,8 @@ export function createVitals(deps: {
       primaryTerm: deps.term.number,
       workerRestarts: deps.deaths(),
       quarantinedFlags: deps.quarantinedFlags(),
+      storeUp: sync.storeAway === undefined ? 1 : 0,
+      storeWentBack: sync.wentBack === undefined ? 0 : 1,
     });
   }
 
@@ -50,8 +56,9 @@ export function createVitals(deps: {
       term: deps.term.number,
       revision: publisher.head?.revision ?? 0,
       epoch: publisher.head?.epoch ?? '',
-      tier: deps.tier,
+      tier: sync.tier,
       confirmed_seconds_ago: confirmedSecondsAgo(),
+      store_away: sync.storeAway ?? null,
       store_went_back: sync.wentBack ?? null,
       workers: { wanted: config.workers, serving, old, replaced, revisions: Object.fromEntries(publisher.standing()) },
     };

@@ -1,9 +1,12 @@
 // Where a snapshot can come from when it does not come from the store, and how nodes hear of each other's writes. All of it
 // is help: whatever Redis or the disk do, a node that reaches the store serves the truth a poll later at most.
-import type { SnapshotContent } from '../snapshot/item.ts';
+import type { SnapshotContent, SnapshotHead } from '../snapshot/item.ts';
 
 /** Where what is served was loaded from. Each confirmation by the store makes it "store" again. */
 export type Tier = 'store' | 'redis' | 'file';
+
+/** How long a hot copy is kept, from its last renewal. */
+export const HOT_COPY_TTL_MS = 60_000;
 
 /** What is known of a hot copy without reading it. */
 export interface HotCopyStanding {
@@ -35,8 +38,11 @@ export interface HotCopy {
 export interface SnapshotFile {
   /** The newest generation that verifies, with the time at which the store last confirmed it (ms since 1970). */
   read(): Promise<{ readonly content: SnapshotContent; readonly confirmedAtMs: number } | undefined>;
-  /** Temporary file, fsync, rename. Called as often as one likes: writes at most every 5 s, the newest. Never rejects. */
-  write(content: SnapshotContent): void;
+  /**
+   * The store has just confirmed `head`. Called as often as one likes: at most every 5 s it asks for the content, if it is
+   * another than what the file has, and writes it (temporary file, fsync, rename), or else notes the time. Never throws.
+   */
+  write(head: SnapshotHead, content: () => SnapshotContent): void;
   /** Resolves when what was given is on the disk. */
   close(): Promise<void>;
 }

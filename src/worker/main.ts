@@ -234,6 +234,8 @@ async function renderOwnMetrics(tallies: Tallies, holder: SnapshotHolder): Promi
     primaryTerm: 0,
     workerRestarts: 0,
     quarantinedFlags: 0,
+    storeUp: 0,
+    storeWentBack: 0,
   });
 }
 

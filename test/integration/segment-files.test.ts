@@ -13,6 +13,7 @@ import { createSyncLoop } from '../../src/primary/sync.ts';
 import { createReadBlob } from '../../src/snapshot/blob-file.ts';
 import { createHashBytes } from '../../src/snapshot/checksum.ts';
 import { createHolder, type Holder } from '../../src/worker/holder.ts';
+import { withoutTiers } from '../support/tiers.ts';
 import { at, members, segment } from './fixtures/segments.ts';
 import { bodyOf, create, openStore } from './fixtures/storage.ts';
 
@@ -46,7 +47,7 @@ async function startNode(root: string) {
     store: opened.store,
     publisher,
     blobs,
-    now,
+    ...withoutTiers,
     random: () => 0.5,
     onConfirmed: () => {},
     warn,

@@ -6,6 +6,7 @@ import { createSyncLoop } from '../../src/primary/sync.ts';
 import { createHashBytes } from '../../src/snapshot/checksum.ts';
 import { nothingToPrepare } from '../support/segments.ts';
 import { contentOf, EPOCH, environmentItem } from '../support/snapshot.ts';
+import { withoutTiers } from '../support/tiers.ts';
 
 test('a worker that serves more than the store has says that the store went back', async (t) => {
   const content = contentOf(5, [environmentItem('prod', 1, 1n)]);
@@ -16,11 +17,12 @@ test('a worker that serves more than the store has says that the store went back
     store: {
       readHead: async () => content.head,
       readAll: async () => content,
+      readKeys: async () => content,
       readSince: async () => undefined,
     },
     publisher,
     blobs: nothingToPrepare,
-    now: () => performance.now(),
+    ...withoutTiers,
     random: () => 0.5,
     onConfirmed: () => {},
     warn: (_fields, message) => {
@@ -37,6 +39,8 @@ test('a worker that serves more than the store has says that the store went back
     looked = resolve;
   });
   sync.witnessed(EPOCH, 6);
+  // No write may come in between and make the revision a second time: writes wait for this.
+  await sync.checked();
   t.match(sync.wentBack, /the store is at revision 5, 6 was published/);
   await seen;
   t.match(sync.wentBack, /6 was published/, 'and the next look at the store does not forget it');

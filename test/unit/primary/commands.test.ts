@@ -5,6 +5,14 @@ import { createCommands } from '../../../src/primary/commands.ts';
 
 const REQUEST = { id: 1, requestId: 'r', command: { type: 'key.create' } } as unknown as CommandRequest;
 
+const idle = {
+  settled: Promise.resolve(),
+  highest: async () => 0,
+  onWritten: () => {},
+  warn: () => {},
+  error: () => {},
+};
+
 test('a primary in whose place another one is now begins no transaction', async (t) => {
   let begun = 0;
   const commands = createCommands({
@@ -14,14 +22,13 @@ test('a primary in whose place another one is now begins no transaction', async 
         return { ok: true, status: 200, headers: {}, body: '{}', revision: 2 };
       },
     },
-    sync: { reach: async () => {}, wentBack: undefined },
+    ...idle,
+    sync: { reach: async () => {}, checked: async () => {}, wentBack: undefined, storeAway: undefined },
     publisher: { served: async () => {} },
     // The process ends here; nothing after it happens.
     fence: () => {
       throw new Error('another process took DATA_DIR');
     },
-    settled: Promise.resolve(),
-    error: () => {},
   });
   t.match(await commands.run(REQUEST), { ok: false, code: 'INTERNAL' });
   t.equal(begun, 0);

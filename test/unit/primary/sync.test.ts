@@ -5,6 +5,7 @@ import { createHashBytes } from '../../../src/snapshot/checksum.ts';
 import type { DeltaContent, SnapshotContent, SnapshotItem } from '../../../src/snapshot/item.ts';
 import { nothingToPrepare } from '../../support/segments.ts';
 import { contentOf, deltaBetween, environmentItem, flagItem } from '../../support/snapshot.ts';
+import { withoutTiers } from '../../support/tiers.ts';
 
 const hash = await createHashBytes();
 
@@ -39,6 +40,9 @@ function memoryStore() {
       if (store.failing) throw new Error('store away');
       return store.newest;
     },
+    readKeys(): Promise<SnapshotContent> {
+      throw new Error('nobody has a hot copy');
+    },
     async readSince(revision: number): Promise<DeltaContent | undefined> {
       asked.since++;
       if (store.failing) throw new Error('store away');
@@ -60,7 +64,7 @@ async function started(t: Test) {
     store,
     publisher,
     blobs: nothingToPrepare,
-    now: () => performance.now(),
+    ...withoutTiers,
     random: () => 0.5,
     onConfirmed: (revision) => onConfirmed(revision),
     warn: (_fields, message) => warnings.push(message),

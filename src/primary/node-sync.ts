@@ -1,0 +1,126 @@
+// What keeps this node at the store's newest revision: the sync loop, and all that helps it: the snapshot file, the hot copy
+// in Redis with its upkeep, and hints from PostgreSQL and Redis.
+import type { Config } from '../config.ts';
+import { systemClock } from '../run/clock.ts';
+import type { HashBytes } from '../snapshot/checksum.ts';
+import { createPostgresListener } from '../storage/postgres-listener.ts';
+import { createSnapshotFile } from '../storage/snapshot-file.ts';
+import type { Store } from '../storage/store.ts';
+import type { Hints, HotCopy } from '../storage/tiers.ts';
+import type { BlobFiles } from './blob-files.ts';
+import { createHotCopyUpkeep } from './hot-copy-upkeep.ts';
+import type { Publisher } from './publisher.ts';
+import { createSyncLoop, type SyncLoop } from './sync.ts';
+
+/** What Redis gives, where there is one. */
+export interface Shared {
+  readonly hotCopy: HotCopy;
+  openHints(on: {
+    readonly hint: (revision: number) => void;
+    /** Hints may have been lost until now. */
+    readonly connected: () => void;
+    /** Of the store that is followed; undefined before the first load. */
+    readonly epoch: () => string | undefined;
+  }): Hints;
+}
+
+export interface NodeSync {
+  readonly loop: SyncLoop;
+  /** Resolves when something is published, or nothing can be for now. */
+  start(): Promise<void>;
+  /** A write of this node was answered: tells the other nodes. */
+  written(revision: number): void;
+  /** The highest revision that this node or Redis knows of. Never rejects. */
+  highest(): Promise<number>;
+  /** After the loop's close(): resolves when the newest snapshot is in the file. */
+  close(): Promise<void>;
+}
+
+export function createNodeSync(deps: {
+  readonly config: Pick<Config, 'databaseUrl'>;
+  readonly dataDir: string;
+  readonly store: Store;
+  readonly prepareStore: (() => Promise<void>) | undefined;
+  readonly publisher: Publisher;
+  readonly blobs: BlobFiles;
+  readonly shared: Shared | undefined;
+  readonly hash: HashBytes;
+  readonly warn: (fields: object, message: string) => void;
+}): NodeSync {
+  const { publisher, warn, shared } = deps;
+  const { databaseUrl } = deps.config;
+  const clock = systemClock;
+  const random = Math.random;
+  // The embedded database is on the same disk as the file would be.
+  const file =
+    databaseUrl === undefined
+      ? undefined
+      : createSnapshotFile({ folder: deps.dataDir, hash: deps.hash, clock, wallClock: Date.now, warn });
+  const hotCopy = databaseUrl === undefined ? undefined : shared?.hotCopy;
+  const loop = createSyncLoop({
+    store: deps.store,
+    prepareStore: deps.prepareStore,
+    publisher,
+    blobs: deps.blobs,
+    hotCopy,
+    file,
+    clock,
+    wallClock: Date.now,
+    random,
+    onConfirmed(revision) {
+      publisher.toAll({ type: 'confirmed', revision, tier: 'store' });
+      upkeep?.published();
+    },
+    warn,
+  });
+  const upkeep =
+    hotCopy &&
+    createHotCopyUpkeep({
+      hotCopy,
+      publisher,
+      confirmedAtMs: () => loop.confirmedAtMs,
+      witnessed: loop.witnessed,
+      clock,
+      random,
+    });
+  const listener =
+    databaseUrl === undefined
+      ? undefined
+      : createPostgresListener({
+          url: databaseUrl,
+          onHint: loop.hinted,
+          onConnected: loop.lookNow,
+          clock,
+          random,
+          warn,
+        });
+  const hints =
+    hotCopy && shared?.openHints({ hint: loop.hinted, connected: loop.lookNow, epoch: () => publisher.head?.epoch });
+
+  return {
+    loop,
+    async start() {
+      await loop.start();
+      listener?.start();
+      upkeep?.start();
+    },
+    written(revision) {
+      const epoch = publisher.head?.epoch;
+      if (epoch !== undefined) hints?.publish(epoch, revision);
+    },
+    async highest() {
+      const epoch = publisher.head?.epoch;
+      if (epoch === undefined || hotCopy === undefined) return loop.highest;
+      const seen = await hotCopy.highestSeen(epoch).catch(() => 0);
+      // Heard like any witness, so that what no store reaches is not believed here either.
+      loop.witnessed(epoch, seen);
+      return loop.highest;
+    },
+    async close() {
+      await listener?.close();
+      await hints?.close();
+      await upkeep?.close();
+      await file?.close();
+    },
+  };
+}
