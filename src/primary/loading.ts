@@ -42,10 +42,12 @@ async function loadWithHotCopy(
   kept: Kept | undefined,
 ): Promise<LoadedFromStore | undefined> {
   const head = await store.readHead();
-  const hot = await orUndefined(hotCopy.read(head.epoch));
-  if (hot === undefined || hot.head.epoch !== head.epoch) return undefined;
+  if ((await orUndefined(hotCopy.standing(head.epoch))) === undefined) return undefined;
   const hasKeys = kept?.content.head.epoch === head.epoch && kept.content.head.sumKeys === head.sumKeys;
   const keys = hasKeys ? { ...kept.content, head } : await store.readKeys();
+  hotCopy.trust(keys.items);
+  const hot = await orUndefined(hotCopy.read(head.epoch));
+  if (hot === undefined || hot.head.epoch !== head.epoch) return undefined;
   const made = await joined(hot, keys, store);
   if (made === undefined) return undefined;
   return {
@@ -90,6 +92,7 @@ export async function loadWithoutStore(deps: {
   const { kept, hotCopy } = deps;
   if (kept === undefined) return undefined;
   const { epoch, revision } = kept.content.head;
+  hotCopy?.trust(kept.content.items);
   const standing = await orUndefined(hotCopy?.standing(epoch));
   if (standing !== undefined && standing.revision > revision) {
     const hot = await orUndefined(hotCopy?.read(epoch));

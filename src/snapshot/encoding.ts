@@ -15,7 +15,8 @@ import type { HashBytes } from './checksum.ts';
 import type { DeltaContent, ItemAddress, ItemKind, SnapshotContent, SnapshotHead, SnapshotItem } from './item.ts';
 
 const MAGIC = 0x53475242;
-const FORMAT = 2;
+/** What these bytes mean; others mean something else. */
+export const FORMAT = 2;
 const HEADER_BYTES = 56;
 const PUT_BYTES = 28;
 const REMOVE_BYTES = 6;
