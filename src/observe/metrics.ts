@@ -28,6 +28,14 @@ export interface NodeGauges {
   readonly storeUp: number;
   /** 1: the store lacks revisions that were served; writes are refused. */
   readonly storeWentBack: number;
+  /** Of PostgreSQL; the embedded database has none of these. */
+  readonly databaseConnections?: number;
+  /** Reads and writes that wait for a connection. */
+  readonly databaseWaiting?: number;
+  /** 1: the last attempt to reach it failed. */
+  readonly databaseDown?: number;
+  /** 1: it sends hints of changes. */
+  readonly databaseHints?: number;
 }
 
 export interface NodeMetrics {
@@ -45,7 +53,7 @@ const REQUESTS = 'burgee_requests_total';
 const REQUESTS_HELP = 'Requests answered.';
 const DURATION_HELP = "Time from a request's arrival at a worker to its answer.";
 const DROPPED = 'burgee_log_lines_dropped_total';
-const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string, help: string] } = {
+const NODE_GAUGES: { readonly [Name in keyof NodeGauges]-?: readonly [name: string, help: string] } = {
   revision: ['burgee_snapshot_revision', 'Revision of the snapshot this node serves.'],
   staleSeconds: ['burgee_snapshot_stale_seconds', 'Seconds since the snapshot was last confirmed with the store.'],
   workers: ['burgee_workers', 'Worker processes that serve.'],
@@ -63,6 +71,13 @@ const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string
   storeWentBack: [
     'burgee_store_went_back',
     '1 while the store lacks revisions that were served: writes are refused until `burgee store accept`.',
+  ],
+  databaseConnections: ['burgee_database_connections', 'Connections to PostgreSQL, that for hints apart.'],
+  databaseWaiting: ['burgee_database_waiting', 'Reads and writes that wait for a connection to PostgreSQL.'],
+  databaseDown: ['burgee_database_down', '1 while PostgreSQL cannot be reached; what is known goes on being served.'],
+  databaseHints: [
+    'burgee_database_hints',
+    '1 while PostgreSQL sends hints of changes; without them they are polled for.',
   ],
   quarantinedFlags: ['burgee_quarantined_flags', 'Flags whose newest version does not compile; an older one serves.'],
 };
@@ -246,7 +261,7 @@ function createRegistry(processMetrics: boolean): {
       }
       for (const { field, metric } of nodeGauges) {
         metric.reset();
-        metric.inc(gauges[field]);
+        metric.inc(gauges[field] ?? 0);
       }
       for (const [name, value] of sums.counters) {
         const metric = find(counters, name, (help) => new Counter({ name, help, registers }));

@@ -15,6 +15,7 @@ import { findServerLibrary, type ServerLibrary } from '../run/server-library.ts'
 import { type Term, takeTerm } from '../run/term.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
 import { createStore } from '../storage/sql-store.ts';
+import type { Store } from '../storage/store.ts';
 import { readTls } from '../tls.ts';
 import { type Commands, createCommands } from './commands.ts';
 import { createDispatch, workerIdOf } from './dispatch.ts';
@@ -168,33 +169,15 @@ async function startNode(
 ): Promise<Node> {
   const warn = (fields: object, message: string): void => logger.warn(fields, message);
   const error = (fields: object, message: string): void => logger.error(fields, message);
-  const quarantined = new Set<string>();
-  const files = createNodeFiles(runDir, (hash) => store.readBlob(hash), warn);
-  const store = createStore(opened.sql, {
-    blobs: files.segmentBlobs,
-    onQuarantine(item) {
-      if (item.kind === 'flag') quarantined.add(`${item.environment}/${item.id}`);
-      error(item, `a ${item.kind} cannot be read; its newest version that can be serves`);
-    },
-    onError: (err, during) => error({ err, during }, 'the store failed'),
-  });
+  const { store, files, quarantinedFlags } = createNodeStore(opened, runDir, warn, error);
   const hash = await createHashBytes();
   // A primary that was stopped or starved has not read the acks that wait in its sockets: that is nobody's lateness.
   const awake = createAwakeTime(systemClock, LATENESS_CHECK_MS);
   const kill = (pid: number, why: string): void => supervisor.kill(pid, why);
   const isStarved = (pid: number): boolean => supervisor.isStarved(pid);
   const publisher = createPublisher({ hash, now: () => awake.ms, fence, kill, isStarved });
-  const nodeSync = createNodeSync({
-    config,
-    dataDir: runDir.dataDir,
-    store,
-    prepareStore: opened.prepare,
-    publisher,
-    blobs: files.blobs,
-    shared: undefined,
-    hash,
-    warn,
-  });
+  const followed = { store, prepareStore: opened.prepare, dataDir: runDir.dataDir, blobs: files.blobs };
+  const nodeSync = createNodeSync({ ...followed, config, publisher, shared: undefined, hash, warn });
   const sync = nodeSync.loop;
   const supervisor = createNodeSupervisor(config, generation, logger, runDir, {
     isBehind: publisher.isBehind,
@@ -205,21 +188,13 @@ async function startNode(
       if (orphans.length === 0) events.onUnusable();
     },
   });
-  const commands = createCommands({
-    store,
-    sync,
-    publisher,
-    fence,
-    settled: supervisor.settled(),
-    highest: nodeSync.highest,
-    onWritten: nodeSync.written,
-    warn,
-    error,
-  });
+  const { highest, written: onWritten } = nodeSync;
+  const settled = supervisor.settled();
+  const commands = createCommands({ store, sync, publisher, fence, settled, highest, onWritten, warn, error });
   const metrics = createNodeMetrics();
   const deaths = (): number => dispatch.deaths();
-  const quarantinedFlags = (): number => quarantined.size;
-  const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term };
+  const stores = { database: opened.sql, hints: nodeSync.listener };
+  const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, ...stores };
   const vitals = createVitals(told);
   const orphans = orphansOf(runDir);
   const leases = createRateLeases({
@@ -251,6 +226,25 @@ async function startNode(
     { store, files, nodeSync, commands, publisher, supervisor, workerLinks, metricsServer, awake },
     config.shutdownTimeoutMs,
   );
+}
+
+function createNodeStore(
+  opened: OpenedStore,
+  runDir: RunDir,
+  warn: (fields: object, message: string) => void,
+  error: (fields: object, message: string) => void,
+): { readonly store: Store; readonly files: NodeFiles; quarantinedFlags(): number } {
+  const quarantined = new Set<string>();
+  const files = createNodeFiles(runDir, (hash) => store.readBlob(hash), warn);
+  const store = createStore(opened.sql, {
+    blobs: files.segmentBlobs,
+    onQuarantine(item) {
+      if (item.kind === 'flag') quarantined.add(`${item.environment}/${item.id}`);
+      error(item, `a ${item.kind} cannot be read; its newest version that can be serves`);
+    },
+    onError: (err, during) => error({ err, during }, 'the store failed'),
+  });
+  return { store, files, quarantinedFlags: () => quarantined.size };
 }
 
 interface Parts {

@@ -3,7 +3,7 @@
 import type { Config } from '../config.ts';
 import { systemClock } from '../run/clock.ts';
 import type { HashBytes } from '../snapshot/checksum.ts';
-import { createPostgresListener } from '../storage/postgres-listener.ts';
+import { createPostgresListener, type PostgresListener } from '../storage/postgres-listener.ts';
 import { createSnapshotFile } from '../storage/snapshot-file.ts';
 import type { Store } from '../storage/store.ts';
 import type { Hints, HotCopy } from '../storage/tiers.ts';
@@ -26,6 +26,8 @@ export interface Shared {
 
 export interface NodeSync {
   readonly loop: SyncLoop;
+  /** Of hints from PostgreSQL. */
+  readonly listener: PostgresListener | undefined;
   /** Resolves when something is published, or nothing can be for now. */
   start(): Promise<void>;
   /** A write of this node was answered: tells the other nodes. */
@@ -99,6 +101,7 @@ export function createNodeSync(deps: {
 
   return {
     loop,
+    listener,
     async start() {
       await loop.start();
       listener?.start();

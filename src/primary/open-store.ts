@@ -9,9 +9,6 @@ import { openPglite } from '../storage/pglite.ts';
 import { openPostgres } from '../storage/postgres.ts';
 import type { Sql } from '../storage/sql.ts';
 
-/** Of PostgreSQL. */
-const CONNECTIONS_MAX = 8;
-
 export interface OpenedStore {
   readonly sql: Sql;
   /** Schema and first key; undefined: they are there. To be called again until it resolves. */
@@ -21,7 +18,7 @@ export interface OpenedStore {
 }
 
 export async function openStore(
-  config: Pick<Config, 'databaseUrl' | 'bootstrapAdminKey'>,
+  config: Pick<Config, 'databaseUrl' | 'databasePoolSize' | 'databaseTimeoutMs' | 'bootstrapAdminKey'>,
   dataDir: string,
   on: {
     /** Of the embedded database: lines for the operator, and its end. */
@@ -49,7 +46,12 @@ export async function openStore(
     keyFile: existsSync(keyFile) ? keyFile : undefined,
   });
   if (config.databaseUrl !== undefined) {
-    const sql = openPostgres({ url: config.databaseUrl, connectionsMax: CONNECTIONS_MAX, warn: on.warn });
+    const sql = openPostgres({
+      url: config.databaseUrl,
+      connectionsMax: config.databasePoolSize,
+      timeoutMs: config.databaseTimeoutMs,
+      warn: on.warn,
+    });
     return { sql, prepare: () => prepareSql(sql), greetingKey };
   }
   const sql = await openPglite({ dataDir, onProgress: on.progress, onClosed: on.closed });

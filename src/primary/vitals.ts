@@ -1,8 +1,10 @@
 // What the node says of itself: the metrics with what only the primary knows, and the whole of /healthz on METRICS_PORT.
 import { buildInfo } from '../build-info.ts';
 import { type Config, ConfigError } from '../config.ts';
-import type { NodeMetrics } from '../observe/metrics.ts';
+import type { NodeGauges, NodeMetrics } from '../observe/metrics.ts';
 import type { Term } from '../run/term.ts';
+import type { PostgresListener } from '../storage/postgres-listener.ts';
+import type { Sql, SqlStanding } from '../storage/sql.ts';
 import { createMetricsServer, type MetricsServer } from './metrics-server.ts';
 import type { Publisher } from './publisher.ts';
 import type { Supervisor } from './supervision.ts';
@@ -27,6 +29,8 @@ export function createVitals(deps: {
   readonly deaths: () => number;
   readonly quarantinedFlags: () => number;
   readonly term: Pick<Term, 'number'>;
+  readonly database: Pick<Sql, 'standing'>;
+  readonly hints?: Pick<PostgresListener, 'connected'> | undefined;
 }): Vitals {
   const { config, supervisor, publisher, sync, metrics } = deps;
   const confirmedSecondsAgo = (): number => (performance.now() - sync.confirmedAtMs) / 1000;
@@ -45,6 +49,7 @@ export function createVitals(deps: {
       quarantinedFlags: deps.quarantinedFlags(),
       storeUp: sync.storeAway === undefined ? 1 : 0,
       storeWentBack: sync.wentBack === undefined ? 0 : 1,
+      ...databaseGauges(deps.database.standing, deps.hints?.connected === true),
     });
   }
 
@@ -87,5 +92,15 @@ export function createVitals(deps: {
       }
       return server;
     },
+  };
+}
+
+function databaseGauges(standing: SqlStanding | undefined, hasHints: boolean): Partial<NodeGauges> {
+  if (standing === undefined) return {};
+  return {
+    databaseConnections: standing.connections,
+    databaseWaiting: standing.waiting,
+    databaseDown: standing.isUp ? 0 : 1,
+    databaseHints: hasHints ? 1 : 0,
   };
 }
