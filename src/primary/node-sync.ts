@@ -44,62 +44,41 @@ export function createNodeSync(deps: {
   const { publisher, hash, logger } = deps;
   const warn = (fields: object, message: string): void => logger.warn(fields, message);
   const { databaseUrl } = deps.config;
-  const clock = systemClock;
-  const random = Math.random;
+  const ambient = { clock: systemClock, wallClock: Date.now, random: Math.random, warn };
   // The embedded database is on the same disk as the file would be.
-  const file =
-    databaseUrl === undefined
-      ? undefined
-      : createSnapshotFile({ folder: deps.dataDir, hash, clock, wallClock: Date.now, warn });
+  const file = databaseUrl === undefined ? undefined : createSnapshotFile({ folder: deps.dataDir, hash, ...ambient });
   // On the embedded database there is nobody to share with.
   const redis = databaseUrl === undefined ? undefined : deps.redis;
   const hotCopy = redis && createHotCopy({ redis, hash, nodeId: randomUUID(), warn });
   const loop = createSyncLoop({
+    ...ambient,
     store: deps.store,
     prepareStore: deps.prepareStore,
     publisher,
     blobs: deps.blobs,
     hotCopy,
     file,
-    clock,
-    wallClock: Date.now,
-    random,
     onConfirmed(revision) {
       publisher.toAll({ type: 'confirmed', revision, tier: 'store' });
       upkeep?.published();
       hints?.listen(publisher.head?.epoch ?? '');
     },
-    warn,
   });
-  const upkeep =
-    hotCopy &&
-    createHotCopyUpkeep({
-      hotCopy,
-      publisher,
-      confirmedAtMs: () => loop.confirmedAtMs,
-      witnessed: loop.witnessed,
-      clock,
-      random,
-    });
+  const { witnessed, hinted: onHint, lookNow } = loop;
+  const confirmedAtMs = (): number => loop.confirmedAtMs;
+  const upkeep = hotCopy && createHotCopyUpkeep({ ...ambient, hotCopy, publisher, confirmedAtMs, witnessed });
   const listener =
     databaseUrl === undefined
       ? undefined
-      : createPostgresListener({
-          url: databaseUrl,
-          onHint: loop.hinted,
-          onConnected: loop.lookNow,
-          clock,
-          random,
-          warn,
-        });
+      : createPostgresListener({ ...ambient, url: databaseUrl, onHint, onConnected: lookNow });
   const hints =
     redis &&
     createRedisHints({
       redis,
-      onHint: loop.hinted,
-      onListening: loop.lookNow,
+      ...ambient,
+      onHint,
+      onListening: lookNow,
       info: (fields, message) => logger.info(fields, message),
-      warn,
     });
 
   return {
