@@ -67,13 +67,29 @@ export function secretKey(): Value<string> {
   };
 }
 
-/** Only the scheme and that it is a URL: what is in it says the server when it is asked. Never shown. */
+/** As libpq has them, less those that fall back to plain text when they like. */
+const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full', 'no-verify'];
+
+/** What can be seen without asking the server. Never shown. */
 export function databaseUrl(): Value<string> {
   return {
     allowed: 'a URL like postgres://user:password@host:5432/database',
     parse(text) {
       if (!/^postgres(?:ql)?:\/\//.test(text)) return wrong('does not begin with postgres://');
-      return URL.canParse(text) ? { value: text } : wrong('is no URL');
+      if (/^[^/]*\/\/[^/]*,/.test(text))
+        return wrong('names several hosts, where one address must lead to the primary');
+      if (!URL.canParse(text)) return wrong('is no URL; in a password write @ / : ? # % as %40 %2F %3A %3F %23 %25');
+      const given = new URL(text).searchParams;
+      const mode = given.get('sslmode');
+      if (mode !== null && !SSL_MODES.includes(mode)) {
+        return wrong(`has sslmode=${show(mode)}, which is none of ${SSL_MODES.join(', ')}`);
+      }
+      if (mode === 'verify-ca' && !given.has('sslrootcert')) {
+        return wrong(
+          'has sslmode=verify-ca without sslrootcert, by which anybody could be the server; use verify-full',
+        );
+      }
+      return { value: text };
     },
   };
 }

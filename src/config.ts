@@ -1,6 +1,7 @@
 // The only reader of the environment. One table says what each variable is called, means, allows and defaults to; the
 // configuration, the messages about a wrong one, --help and .env.example all come from it, so they cannot disagree.
 import { availableParallelism } from 'node:os';
+import { editDistance, wrap } from './config-text.ts';
 import {
   choice,
   databaseUrl,
@@ -33,6 +34,9 @@ export interface Config {
   readonly dataDir: string;
   /** Undefined: the embedded database. It may hold a password: never print it. */
   readonly databaseUrl: string | undefined;
+  /** Connections, that for hints apart. */
+  readonly databasePoolSize: number;
+  readonly databaseTimeoutMs: number;
   /** Undefined: no Redis. It may hold a password: never print it. */
   readonly redisUrl: string | undefined;
   readonly redisTimeoutMs: number;
@@ -122,7 +126,24 @@ const variables: { readonly [Field in keyof Config]: Variable<Config[Field]> } =
     ...databaseUrl(),
     fallback: () => undefined,
     secret: true,
-    meaning: 'The PostgreSQL (14 to 18) that holds the truth, for any number of nodes. Not set: the embedded database.',
+    meaning:
+      'The PostgreSQL (14 to 18) that holds the truth, for any number of nodes. Not set: the embedded database. For TLS add ' +
+      '?sslmode=verify-full and, unless the system knows who signed the certificate, &sslrootcert=FILE.',
+  },
+  databasePoolSize: {
+    name: 'DATABASE_POOL_SIZE',
+    ...integer(2, limits.databasePoolSizeMax),
+    fallback: '10',
+    meaning:
+      'Connections of this node to PostgreSQL at most, three of ten for reads alone; one more listens for changes. ' +
+      "All nodes' together must stay below its max_connections.",
+  },
+  databaseTimeoutMs: {
+    name: 'DATABASE_TIMEOUT_MS',
+    ...integer(100, limits.databaseTimeoutMsMax, 'ms'),
+    fallback: '5000',
+    meaning:
+      'How long a silent PostgreSQL is waited for, and in which a write must be ready to commit. Then it is taken to be away.',
   },
   redisUrl: {
     name: 'REDIS_URL',
@@ -366,30 +387,6 @@ function didYouMean(name: string): string {
   return near !== undefined && near.distance <= Math.max(2, near.candidate.length / 4)
     ? ` (did you mean ${near.candidate}?)`
     : '';
-}
-
-/** Levenshtein's: single characters put in, left out or exchanged. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const exchanged = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, exchanged));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines = [''];
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1) as string;
-    if (last !== '' && last.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
-  }
-  return lines;
 }
 
 /** macOS gives all connections of a shared port to one process, so more would only wait. */

@@ -4,6 +4,7 @@ import { type Bound, bound, documents, explanations } from './core-limits.ts';
 import { load } from './load-limits.ts';
 import { redis } from './redis-limits.ts';
 import { sockets } from './socket-limits.ts';
+import { store } from './store-limits.ts';
 
 const MIB = 1_048_576;
 
@@ -308,6 +309,7 @@ const chapters = {
   Sockets: sockets,
   'Hostile load': load,
   Redis: redis,
+  PostgreSQL: store,
   Processes: processes,
   'Logs and metrics': observation,
 } as const satisfies Record<string, Readonly<Record<string, Bound>>>;
@@ -324,6 +326,7 @@ const table = {
   ...sockets,
   ...load,
   ...redis,
+  ...store,
   ...processes,
   ...observation,
 };

@@ -5,6 +5,7 @@ import type { TallyReport } from '../ipc/messages.ts';
 import { limits } from '../limits.ts';
 import { LATENCY_BUCKETS, partsOfSeries, SERIES_LENGTH } from './latency-buckets.ts';
 import { logLinesDropped } from './logger.ts';
+import { createRedisMetrics, REDIS_METRICS, type RedisTallies } from './redis-metrics.ts';
 
 /** What only the primary knows, at the moment the text is made. */
 export interface NodeGauges {
@@ -24,6 +25,18 @@ export interface NodeGauges {
   readonly workerRestarts: number;
   /** Flags whose newest version does not compile. */
   readonly quarantinedFlags: number;
+  /** 1: the store answered last time. */
+  readonly storeUp: number;
+  /** 1: the store lacks revisions that were served; writes are refused. */
+  readonly storeWentBack: number;
+  /** Of PostgreSQL; the embedded database has none of these. */
+  readonly databaseConnections?: number;
+  /** Reads and writes that wait for a connection. */
+  readonly databaseWaiting?: number;
+  /** 1: the last attempt to reach it failed. */
+  readonly databaseDown?: number;
+  /** 1: it sends hints of changes. */
+  readonly databaseHints?: number;
 }
 
 export interface NodeMetrics {
@@ -31,8 +44,8 @@ export interface NodeMetrics {
   receive(workerId: string, report: TallyReport): void;
   /** The worker is gone, or its link is: what it counted stays. Should it report again it goes on where it was. */
   retire(workerId: string): void;
-  /** Prometheus text, format 0.0.4. Names no flag. */
-  text(gauges: NodeGauges): Promise<string>;
+  /** Prometheus text, format 0.0.4. Names no flag. `redis`: where there is one. */
+  text(gauges: NodeGauges, redis?: RedisTallies): Promise<string>;
   readonly contentType: string;
 }
 
@@ -41,7 +54,7 @@ const REQUESTS = 'burgee_requests_total';
 const REQUESTS_HELP = 'Requests answered.';
 const DURATION_HELP = "Time from a request's arrival at a worker to its answer.";
 const DROPPED = 'burgee_log_lines_dropped_total';
-const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string, help: string] } = {
+const NODE_GAUGES: { readonly [Name in keyof NodeGauges]-?: readonly [name: string, help: string] } = {
   revision: ['burgee_snapshot_revision', 'Revision of the snapshot this node serves.'],
   staleSeconds: ['burgee_snapshot_stale_seconds', 'Seconds since the snapshot was last confirmed with the store.'],
   workers: ['burgee_workers', 'Worker processes that serve.'],
@@ -54,6 +67,18 @@ const NODE_GAUGES: { readonly [Name in keyof NodeGauges]: readonly [name: string
   workerRestarts: [
     'burgee_worker_restarts_total',
     'Workers that died and were started again; replaced ones are not among them.',
+  ],
+  storeUp: ['burgee_store_up', '1 when the store answered when it was last asked, 0 while it is away.'],
+  storeWentBack: [
+    'burgee_store_went_back',
+    '1 while the store lacks revisions that were served: writes are refused until `burgee store accept`.',
+  ],
+  databaseConnections: ['burgee_database_connections', 'Connections to PostgreSQL, that for hints apart.'],
+  databaseWaiting: ['burgee_database_waiting', 'Reads and writes that wait for a connection to PostgreSQL.'],
+  databaseDown: ['burgee_database_down', '1 while PostgreSQL cannot be reached; what is known goes on being served.'],
+  databaseHints: [
+    'burgee_database_hints',
+    '1 while PostgreSQL sends hints of changes; without them they are polled for.',
   ],
   quarantinedFlags: ['burgee_quarantined_flags', 'Flags whose newest version does not compile; an older one serves.'],
 };
@@ -74,6 +99,21 @@ const HELP: Readonly<Record<string, string>> = {
   burgee_socket_closes_1013_total:
     'WebSockets closed because their client asked for more, or read less, than is kept for it.',
   burgee_socket_closes_4401_total: 'WebSockets closed because their key was none, or was none any more.',
+  burgee_sync_delta_reads_total: 'Questions to the store for what has changed.',
+  burgee_sync_deltas_total: 'Changes that were published, in groups as they were read.',
+  burgee_sync_hints_false_total: 'Hints of writes that led to nothing.',
+  burgee_sync_hints_total: 'Hints of writes that this node had not seen, from PostgreSQL or Redis.',
+  burgee_sync_item_chars_total: 'Of documents that were read from the store.',
+  burgee_sync_loads_file_total: 'Starts that served what the snapshot file had, for the store was away.',
+  burgee_sync_loads_redis_total: 'Starts that took the hot copy in Redis.',
+  burgee_sync_loads_store_total: 'Starts that read everything from the store.',
+  burgee_sync_polls_total: 'Questions to the store for its newest revision.',
+  burgee_sync_reloads_accepted_total: 'Whole reads because a store that went back was accepted.',
+  burgee_sync_reloads_delta_total: 'Whole reads because changes did not lead to the sums of the store.',
+  burgee_sync_reloads_epoch_total: 'Whole reads because another store was found.',
+  burgee_sync_reloads_mended_total: 'Whole reads because ids of a segment that could not be read can be.',
+  burgee_sync_reloads_pruned_total: 'Whole reads because changes were no longer kept.',
+  burgee_sync_reloads_sums_total: 'Whole reads because sums differed at one revision.',
   burgee_unknown_flag_evaluations_total:
     'Evaluations of flags that do not exist; GET /api/v1/reports/unknown names them.',
   burgee_worker_body_bytes: 'Of request bodies that have begun to come to a worker and not ended.',
@@ -98,7 +138,12 @@ const HELP: Readonly<Record<string, string>> = {
   burgee_worker_sockets: 'WebSockets open on a worker.',
 };
 const NAME = /^burgee_[a-z0-9_]{1,100}$/;
-const TAKEN = new Set([DURATION, REQUESTS, ...Object.values(NODE_GAUGES).map(([name]) => name)]);
+const TAKEN = new Set([
+  DURATION,
+  REQUESTS,
+  ...Object.values(NODE_GAUGES).map(([name]) => name),
+  ...REDIS_METRICS.map(({ name }) => name),
+]);
 
 interface Sums {
   readonly counters: Map<string, number>;
@@ -114,6 +159,7 @@ export function createNodeMetrics(
   const retired = new Map<string, TallyReport>();
   const gone = emptySums();
   const { register, show } = createRegistry(options.processMetrics);
+  const redisMetrics = createRedisMetrics(register);
 
   function receive(workerId: string, report: TallyReport): void {
     const last = live.get(workerId) ?? retired.get(workerId);
@@ -139,13 +185,14 @@ export function createNodeMetrics(
     receive,
     retire,
     contentType: register.contentType,
-    text(gauges) {
+    text(gauges, redis) {
       const sums = emptySums();
       sums.counters.set(DROPPED, logLinesDropped());
       for (const [name, value] of gone.counters) addTo(sums.counters, name, value);
       for (const [series, row] of gone.histograms) addRow(sums.histograms, series, row);
       for (const report of [...retired.values(), ...live.values()]) add(sums, report);
       show(sums, gauges, live);
+      if (redis !== undefined) redisMetrics.show(redis);
       return register.metrics();
     },
   };
@@ -156,6 +203,7 @@ export function metricsMarkdown(): string {
   const told: Readonly<Record<string, string>> = {
     ...HELP,
     ...Object.fromEntries(Object.values(NODE_GAUGES)),
+    ...Object.fromEntries(REDIS_METRICS.map(({ name, help }) => [name, help])),
     [REQUESTS]: REQUESTS_HELP,
     [DURATION]: DURATION_HELP,
   };
@@ -167,6 +215,8 @@ export function metricsMarkdown(): string {
 
 function labelsOf(name: string): string {
   if (name === REQUESTS || name === DURATION) return '`route`, `status_class`';
+  const label = REDIS_METRICS.find((metric) => metric.name === name)?.label;
+  if (label) return `\`${label}\``;
   return name.startsWith('burgee_worker_') && !name.endsWith('_total') ? '`worker`' : '';
 }
 
@@ -219,7 +269,7 @@ function createRegistry(processMetrics: boolean): {
       }
       for (const { field, metric } of nodeGauges) {
         metric.reset();
-        metric.inc(gauges[field]);
+        metric.inc(gauges[field] ?? 0);
       }
       for (const [name, value] of sums.counters) {
         const metric = find(counters, name, (help) => new Counter({ name, help, registers }));

@@ -140,7 +140,8 @@ export function createBlobFiles(deps: {
     for (const name of readdirSync(deps.folder)) {
       const path = join(deps.folder, name);
       if (!BLOB_NAME.test(name)) removeOlder(path, wallMs - LEFTOVERS_KEPT_MS);
-      else if (hashes.has(name) || fetching.has(name)) unnamedSinceMs.delete(name);
+      // Before the first snapshot it is not known what is named: with the store away these files are all there is.
+      else if (isFirst || hashes.has(name) || fetching.has(name)) unnamedSinceMs.delete(name);
       else {
         const sinceMs = unnamedSinceMs.get(name) ?? deps.now();
         unnamedSinceMs.set(name, sinceMs);

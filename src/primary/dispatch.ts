@@ -10,6 +10,7 @@ import type { Commands } from './commands.ts';
 import type { Publisher } from './publisher.ts';
 import type { RateLeases } from './rate-leases.ts';
 import { createResends } from './resends.ts';
+import type { SharedClock } from './shared-limits.ts';
 import type { Drain, Supervisor } from './supervision.ts';
 import type { SyncLoop } from './sync.ts';
 import type { NodeUnknownFlags } from './unknown-flags.ts';
@@ -40,6 +41,8 @@ export interface Dispatch {
   dead(pid: number, drained: boolean): void;
   /** Workers that ended since this primary started, and were not told to. */
   deaths(): number;
+  /** The shared clock has changed. */
+  clockChanged(): void;
 }
 
 export function createDispatch(deps: {
@@ -49,6 +52,8 @@ export function createDispatch(deps: {
   readonly commands: Pick<Commands, 'run'>;
   readonly blobs: Pick<BlobFiles, 'recheck'>;
   readonly leases: RateLeases;
+  /** Of the counter that several nodes share; undefined: there is none, or it was not heard yet. */
+  readonly sharedClock: () => SharedClock | undefined;
   readonly metrics: Pick<NodeMetrics, 'receive' | 'retire'>;
   readonly unknownFlags: NodeUnknownFlags;
   readonly vitals: Pick<Vitals, 'metricsText'>;
@@ -71,6 +76,23 @@ export function createDispatch(deps: {
     if ((hello.protocol ?? 1) >= 2) send({ type: 'welcome', term: deps.term.number, build: buildInfo().build });
   }
 
+  function tellClock(link: WorkerLink): void {
+    const clock = deps.sharedClock();
+    if (clock !== undefined && (link.hello.protocol ?? 1) >= 3) link.send({ type: 'clock', ...clock });
+  }
+
+  /** Waits for other nodes' counter where it has to, and never long. */
+  function lend(link: WorkerLink, { keyId, limit, tokens }: Extract<ToPrimary, { type: 'lease_request' }>): void {
+    const lease = (): void => {
+      // A worker that has gone meanwhile could not say what became of its tokens.
+      if (links.get(link.hello.pid) !== link) return;
+      link.send({ type: 'lease', lease: leases.request(workerIdOf(link.hello), keyId, limit, tokens) });
+    };
+    const refill = leases.refill(keyId, limit, tokens);
+    if (refill === undefined) lease();
+    else void refill.then(lease);
+  }
+
   return {
     onHello(link) {
       const { hello } = link;
@@ -84,11 +106,14 @@ export function createDispatch(deps: {
         return;
       }
       leases.report(workerIdOf(hello), hello.leases);
+      tellClock(link);
       deps.sync.witnessed(hello.epoch, hello.revision);
       const knowsLoaded = (hello.protocol ?? 1) >= 3;
       publisher.joined(hello.pid, hello.epoch, hello.revision, (message) => {
         if (message.type !== 'loaded' || knowsLoaded) link.send(message);
       });
+      // It is to listen all the same, and to say so: the loop goes on trying.
+      if (publisher.head === undefined && knowsLoaded) link.send({ type: 'loaded', tier: 'none', staleMs: null });
     },
 
     onMessage(link, message) {
@@ -115,10 +140,7 @@ export function createDispatch(deps: {
           return;
         }
         case 'lease_request':
-          return link.send({
-            type: 'lease',
-            lease: leases.request(workerId, message.keyId, message.limit, message.tokens),
-          });
+          return lend(link, message);
         case 'lease_return':
           return leases.giveBack(workerId, message.keyId, message.windowEndMs, message.tokens);
         case 'tally':
@@ -168,5 +190,6 @@ export function createDispatch(deps: {
     },
 
     deaths: () => deaths,
+    clockChanged: () => links.forEach(tellClock),
   };
 }

@@ -45,9 +45,10 @@ async function loadWithHotCopy(
   if ((await orUndefined(hotCopy.standing(head.epoch))) === undefined) return undefined;
   const hasKeys = kept?.content.head.epoch === head.epoch && kept.content.head.sumKeys === head.sumKeys;
   const keys = hasKeys ? { ...kept.content, head } : await store.readKeys();
+  // With the secret that is among them the copy is believed, or not.
   hotCopy.trust(keys.items);
   const hot = await orUndefined(hotCopy.read(head.epoch));
-  if (hot === undefined || hot.head.epoch !== head.epoch) return undefined;
+  if (hot === undefined || hot.head.epoch !== keys.head.epoch) return undefined;
   const made = await joined(hot, keys, store);
   if (made === undefined) return undefined;
   return {
@@ -92,6 +93,7 @@ export async function loadWithoutStore(deps: {
   const { kept, hotCopy } = deps;
   if (kept === undefined) return undefined;
   const { epoch, revision } = kept.content.head;
+  hotCopy?.trust(kept.content.items);
   hotCopy?.trust(kept.content.items);
   const standing = await orUndefined(hotCopy?.standing(epoch));
   if (standing !== undefined && standing.revision > revision) {

@@ -1,6 +1,4 @@
 // Wires the primary: owns DATA_DIR, port and store, keeps the workers alive and their snapshot the newest.
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { buildInfo } from '../build-info.ts';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { createLauncherChannel } from '../launcher/channel.ts';
@@ -16,12 +14,10 @@ import { openRunDir, type RunDir } from '../run/run-dir.ts';
 import { findServerLibrary, type ServerLibrary } from '../run/server-library.ts';
 import { type Term, takeTerm } from '../run/term.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
-import { ensureFirstKey } from '../storage/bootstrap.ts';
-import { migrate } from '../storage/migrate.ts';
-import { openPglite } from '../storage/pglite.ts';
-import { openPostgres } from '../storage/postgres.ts';
-import type { Sql } from '../storage/sql.ts';
+import type { RedisConnection } from '../storage/redis/connection.ts';
+import { createLeaseCounter } from '../storage/redis/leases.ts';
 import { createStore } from '../storage/sql-store.ts';
+import type { Store } from '../storage/store.ts';
 import { readTls } from '../tls.ts';
 import { type Commands, createCommands } from './commands.ts';
 import { createDispatch, workerIdOf } from './dispatch.ts';
@@ -31,11 +27,14 @@ import { greet, localUrl } from './greeting.ts';
 import { openLeaseLedger } from './lease-ledger.ts';
 import type { MetricsServer } from './metrics-server.ts';
 import { createNodeFiles, type NodeFiles } from './node-files.ts';
+import { openNodeMemory } from './node-memory.ts';
+import { openNodeRedis } from './node-redis.ts';
+import { createNodeSync, type NodeSync } from './node-sync.ts';
+import { type OpenedStore, openStore } from './open-store.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
-import { createRateLeases } from './rate-leases.ts';
+import { createSharedLimits, type SharedLimits } from './shared-limits.ts';
 import type { Supervisor, SupervisorDeps } from './supervision.ts';
 import { createSupervisor } from './supervisor.ts';
-import { createSyncLoop, type SyncLoop } from './sync.ts';
 import { createNodeUnknownFlags } from './unknown-flags.ts';
 import { createVitals } from './vitals.ts';
 import { createWorkerLinks, type WorkerLinks } from './worker-links.ts';
@@ -43,7 +42,6 @@ import { createWorkerLinks, type WorkerLinks } from './worker-links.ts';
 const LATENESS_CHECK_MS = 100;
 /** Files that nobody needs go within this after their time. */
 const SWEEP_MS = 30_000;
-const TIER = 'store';
 const BEING_REPLACED = 'The primary process is being replaced; nothing was written. Try again shortly.';
 /** The server library reads it before anything of ours runs. */
 const WORKER_ENV = { UWS_HTTP_MAX_HEADERS_SIZE: String(limits.headerBytesMax) };
@@ -82,16 +80,20 @@ export async function runPrimary(generation: string): Promise<void> {
   const own: Own = { generation, term: takeTerm(runDir, { wallClock: Date.now, fence }), fence };
   const port = await holdPrimaryPort(asked.port, runDir.dataDir);
   runDir.writePid('primary');
-  const { sql, greetingKey } = await openStore(asked, runDir.dataDir, end);
+  const opened = await openStore(asked, runDir.dataDir, {
+    progress: say,
+    closed: (reason) => end('the embedded database ended', reason),
+    warn: (fields, message) => logger.warn(fields, message),
+  });
   const config = servedBy(await finding, asked, logger);
   let ready = false;
-  const node = await startNode(config, own, logger, sql, runDir, { onServing: announce, onUnusable });
+  const node = await startNode(config, own, logger, opened, runDir, { onServing: announce, onUnusable });
 
   function announce(): void {
     if (ready || ending.asked()) return;
     ready = true;
     const url = localUrl(config);
-    process.stderr.write(greet({ url, workers: config.workers, ...greetingKey }));
+    process.stderr.write(greet({ url, workers: config.workers, ...opened.greetingKey() }));
     channel.ready(url);
   }
 
@@ -137,37 +139,6 @@ function servedBy({ name, sharesPort, lack }: ServerLibrary, asked: Config, logg
   return Object.freeze({ ...asked, workers });
 }
 
-interface OpenedStore {
-  readonly sql: Sql;
-  readonly greetingKey: { readonly shownKey: string | undefined; readonly keyFile: string | undefined };
-}
-
-async function openStore(
-  config: Config,
-  dataDir: string,
-  end: (why: string, error: unknown) => void,
-): Promise<OpenedStore> {
-  const sql =
-    config.databaseUrl === undefined
-      ? await openPglite({
-          dataDir,
-          onProgress: say,
-          onClosed: (reason) => end('the embedded database ended', reason),
-        })
-      : openPostgres({ url: config.databaseUrl, connectionsMax: 8 });
-  await migrate(sql);
-  const keyFile = join(dataDir, 'admin-key');
-  let shownKey: string | undefined;
-  await ensureFirstKey(sql, {
-    bootstrapAdminKey: config.bootstrapAdminKey,
-    announce(key) {
-      if (process.stderr.isTTY) shownKey = key;
-      else writeFileSync(keyFile, `${key}\n`, { mode: 0o600, flush: true });
-    },
-  });
-  return { sql, greetingKey: { shownKey, keyFile: existsSync(keyFile) ? keyFile : undefined } };
-}
-
 /** What tells this primary from others of its DATA_DIR. */
 interface Own {
   readonly generation: string;
@@ -196,42 +167,23 @@ async function startNode(
   config: Config,
   { generation, term, fence }: Own,
   logger: Logger,
-  sql: Sql,
+  opened: OpenedStore,
   runDir: RunDir,
   events: NodeEvents,
 ): Promise<Node> {
   const warn = (fields: object, message: string): void => logger.warn(fields, message);
   const error = (fields: object, message: string): void => logger.error(fields, message);
-  const quarantined = new Set<string>();
-  const files = createNodeFiles(runDir, (hash) => store.readBlob(hash), warn);
-  const store = createStore(sql, {
-    blobs: files.segmentBlobs,
-    onQuarantine(item) {
-      if (item.kind === 'flag') quarantined.add(`${item.environment}/${item.id}`);
-      error(item, `a ${item.kind} cannot be read; its newest version that can be serves`);
-    },
-    onError: (err, during) => error({ err, during }, 'the store failed'),
-  });
+  const { store, files, quarantinedFlags } = createNodeStore(opened, runDir, warn, error);
   const hash = await createHashBytes();
   // A primary that was stopped or starved has not read the acks that wait in its sockets: that is nobody's lateness.
   const awake = createAwakeTime(systemClock, LATENESS_CHECK_MS);
   const kill = (pid: number, why: string): void => supervisor.kill(pid, why);
   const isStarved = (pid: number): boolean => supervisor.isStarved(pid);
   const publisher = createPublisher({ hash, now: () => awake.ms, fence, kill, isStarved });
-  const onConfirmed = (revision: number): void => publisher.toAll({ type: 'confirmed', revision, tier: TIER });
-  const sync = createSyncLoop({
-    store,
-    prepareStore: undefined,
-    publisher,
-    blobs: files.blobs,
-    hotCopy: undefined,
-    file: undefined,
-    clock: systemClock,
-    wallClock: Date.now,
-    random: Math.random,
-    onConfirmed,
-    warn,
-  });
+  const redis = openNodeRedis(config, logger);
+  const followed = { store, prepareStore: opened.prepare, dataDir: runDir.dataDir, blobs: files.blobs };
+  const nodeSync = createNodeSync({ ...followed, config, publisher, redis, hash, logger });
+  const sync = nodeSync.loop;
   const supervisor = createNodeSupervisor(config, generation, logger, runDir, {
     isBehind: publisher.isBehind,
     sendDrain: (pid, drain) => dispatch.drain(pid, drain),
@@ -241,18 +193,23 @@ async function startNode(
       if (orphans.length === 0) events.onUnusable();
     },
   });
-  const commands = createCommands({ store, sync, publisher, fence, settled: supervisor.settled(), error });
+  const { highest, written: onWritten } = nodeSync;
+  const settled = supervisor.settled();
+  const commands = createCommands({ store, sync, publisher, fence, settled, highest, onWritten, warn, error });
   const metrics = createNodeMetrics();
   const deaths = (): number => dispatch.deaths();
-  const quarantinedFlags = (): number => quarantined.size;
-  const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, tier: TIER };
+  const stores = { database: opened.sql, hints: nodeSync.listener, redis: nodeSync.redisTallies };
+  const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, ...stores };
   const vitals = createVitals(told);
   const orphans = orphansOf(runDir);
-  const leases = createRateLeases({
-    now: Date.now,
+  const sharedLimits = createSharedLimits({
+    counter: redis === undefined ? undefined : createLeaseCounter(redis, () => publisher.head?.epoch),
+    memory: openNodeMemory(runDir.path, warn),
     workers: config.workers,
     ledger: openLeaseLedger(runDir.path, warn),
     orphans: orphans.map(workerIdOf),
+    wallClock: Date.now,
+    onClock: () => dispatch.clockChanged(),
   });
   const dispatch = createDispatch({
     supervisor,
@@ -260,7 +217,8 @@ async function startNode(
     sync,
     commands,
     blobs: files.blobs,
-    leases,
+    leases: sharedLimits.leases,
+    sharedClock: sharedLimits.clock,
     metrics,
     unknownFlags: createNodeUnknownFlags(Date.now),
     vitals,
@@ -274,27 +232,49 @@ async function startNode(
   const workerLinks = createWorkerLinks({ ...dispatch, socketPath: runDir.socketPath(), warn });
   const metricsServer = await vitals.startServer(warn);
   return openNode(
-    { store, files, sync, commands, publisher, supervisor, workerLinks, metricsServer, awake },
+    { store, files, nodeSync, commands, publisher, supervisor, workerLinks, metricsServer, awake, sharedLimits, redis },
     config.shutdownTimeoutMs,
   );
+}
+
+function createNodeStore(
+  opened: OpenedStore,
+  runDir: RunDir,
+  warn: (fields: object, message: string) => void,
+  error: (fields: object, message: string) => void,
+): { readonly store: Store; readonly files: NodeFiles; quarantinedFlags(): number } {
+  const quarantined = new Set<string>();
+  const files = createNodeFiles(runDir, (hash) => store.readBlob(hash), warn);
+  const store = createStore(opened.sql, {
+    blobs: files.segmentBlobs,
+    onQuarantine(item) {
+      if (item.kind === 'flag') quarantined.add(`${item.environment}/${item.id}`);
+      error(item, `a ${item.kind} cannot be read; its newest version that can be serves`);
+    },
+    onError: (err, during) => error({ err, during }, 'the store failed'),
+  });
+  return { store, files, quarantinedFlags: () => quarantined.size };
 }
 
 interface Parts {
   readonly store: { close(): Promise<void> };
   readonly files: NodeFiles;
-  readonly sync: SyncLoop;
+  readonly nodeSync: NodeSync;
   readonly commands: Commands;
   readonly publisher: Publisher;
   readonly supervisor: Supervisor;
   readonly workerLinks: WorkerLinks;
   readonly metricsServer: MetricsServer | undefined;
   readonly awake: AwakeTime;
+  readonly sharedLimits: SharedLimits;
+  readonly redis: RedisConnection | undefined;
 }
 
 /** Opens the parts in order, and knows the order in which they close. */
 async function openNode(parts: Parts, shutdownTimeoutMs: number): Promise<Node> {
-  const { store, files, sync, commands, publisher, supervisor, workerLinks, metricsServer, awake } = parts;
-  await sync.start();
+  const { store, files, nodeSync, commands, publisher, supervisor, workerLinks, awake, sharedLimits } = parts;
+  await nodeSync.start();
+  await sharedLimits.start();
   files.sweep();
   const stopSweep = systemClock.every(SWEEP_MS, files.sweep);
   await workerLinks.listen();
@@ -305,15 +285,18 @@ async function openNode(parts: Parts, shutdownTimeoutMs: number): Promise<Node> 
   });
 
   async function leave(): Promise<void> {
-    sync.close();
+    nodeSync.loop.close();
     await commands.close();
     stopLatenessCheck();
     stopSweep();
     publisher.close();
-    await metricsServer?.close();
+    await parts.metricsServer?.close();
     // First: that their sockets close now is no fault of the workers.
     supervisor.close();
     await workerLinks.close();
+    await nodeSync.close();
+    await sharedLimits.close();
+    await parts.redis?.close();
     await store.close();
     await files.close();
   }

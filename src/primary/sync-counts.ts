@@ -7,8 +7,7 @@ import type { Tier } from '../storage/tiers.ts';
  * Why everything was read again: another store; changes no longer kept; sums that differ at one revision; a delta that does
  * not lead to its sums; ids that can be read now; a store that was accepted.
  */
-export const RELOAD_REASONS = ['epoch', 'pruned', 'sums', 'delta', 'mended', 'accepted'] as const;
-export type ReloadReason = (typeof RELOAD_REASONS)[number];
+export type ReloadReason = 'epoch' | 'pruned' | 'sums' | 'delta' | 'mended' | 'accepted';
 
 export interface SyncCounts {
   /** Looks at the head alone. */
@@ -43,6 +42,17 @@ export function createSyncCounts(): OpenCounts {
     loads: { store: 0, redis: 0, file: 0 },
     reloads: { epoch: 0, pruned: 0, sums: 0, delta: 0, mended: 0, accepted: 0 },
   };
+}
+
+/** By the names of the metrics. */
+export function countersOf(counts: SyncCounts): Readonly<Record<string, number>> {
+  const { polls, deltaReads, deltas, hints, hintsFalse, itemChars, loads, reloads } = counts;
+  const told = { polls, delta_reads: deltaReads, deltas, hints, hints_false: hintsFalse, item_chars: itemChars };
+  return Object.fromEntries([
+    ...Object.entries(told).map(([name, count]) => [`burgee_sync_${name}_total`, count]),
+    ...Object.entries(loads).map(([tier, count]) => [`burgee_sync_loads_${tier}_total`, count]),
+    ...Object.entries(reloads).map(([reason, count]) => [`burgee_sync_reloads_${reason}_total`, count]),
+  ]);
 }
 
 export function charsOf(items: readonly SnapshotItem[]): number {

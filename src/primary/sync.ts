@@ -141,6 +141,8 @@ export function createSyncLoop(deps: SyncDeps): SyncLoop {
       looking.then(settled, settled);
     });
     if (publisher.head === undefined) await look.loadWithoutStore();
+    // With nothing to be served, nothing is lost by waiting for what the store says: it may be making its tables.
+    if (publisher.head === undefined) await looking.catch(() => {});
     onStarted();
     await looking;
   }

@@ -32,6 +32,9 @@ const BATCH_CHARS = 1_000_000;
 const FIRST_ROWS = 4;
 const BATCH_ROWS_MAX = 2_000;
 
+/** Of a whole copy, which holds up nobody but whoever waits for it. */
+const COPY_MS_MAX = 24 * 3_600_000;
+
 /** Rows of these say that a database is in use; of the others a migrated one has some. */
 const EMPTY_WHEN_NEW = {
   flags: 'flags',
@@ -64,19 +67,25 @@ export function copyStore(
   to: Sql,
   onProgress: (table: CopiedTable, rows: number, isDone: boolean) => void = () => {},
 ): Promise<CopyReport> {
-  return from.transaction(async (source) => {
-    await source.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL TimeZone = 'UTC'");
-    await requireSchema(source, 'the source');
-    return to.transaction(async (target) => {
-      await lockTarget(target);
-      const rows: Partial<Record<CopiedTable, number>> = {};
-      for (const table of COPIED_TABLES) rows[table] = await copyTable(source, target, table, onProgress);
-      await setIdentity(target);
-      const head = await readIdentity(target);
-      await target.query("SELECT pg_notify('burgee', $1)", [String(head.revision)]);
-      return { ...head, rows: rows as Record<CopiedTable, number> };
-    });
-  });
+  return from.transaction(
+    async (source) => {
+      await source.query("SET LOCAL TimeZone = 'UTC'");
+      await requireSchema(source, 'the source');
+      return to.transaction(
+        async (target) => {
+          await lockTarget(target);
+          const rows: Partial<Record<CopiedTable, number>> = {};
+          for (const table of COPIED_TABLES) rows[table] = await copyTable(source, target, table, onProgress);
+          await setIdentity(target);
+          const head = await readIdentity(target);
+          await target.query("SELECT pg_notify('burgee', $1)", [String(head.revision)]);
+          return { ...head, rows: rows as Record<CopiedTable, number> };
+        },
+        { msMax: COPY_MS_MAX },
+      );
+    },
+    { isLook: true, msMax: COPY_MS_MAX },
+  );
 }
 
 /** Throws CopyRefused unless the schema is exactly this version's: what it does not know it would lose. */
@@ -131,9 +140,9 @@ async function copyTable(
       `WITH put AS (
         INSERT INTO ${table} (${columns}) OVERRIDING SYSTEM VALUE
           SELECT ${columns} FROM json_populate_recordset(NULL::${table}, $1::json) RETURNING ${columns}
-      ) SELECT count(*) AS rows,
-        string_agg(encode(sha256(convert_to(row_to_json(put)::text, 'UTF8')), 'hex'), '' ORDER BY
-          encode(sha256(convert_to(row_to_json(put)::text, 'UTF8')), 'hex') COLLATE "C") AS sum FROM put`,
+      ), hashed AS (
+        SELECT encode(sha256(convert_to(row_to_json(put)::text, 'UTF8')), 'hex') COLLATE "C" AS hash FROM put
+      ) SELECT count(*) AS rows, string_agg(hash, '' ORDER BY hash) AS sum FROM hashed`,
       [`[${batch.join(',')}]`],
     );
     if (Number(kept?.rows) !== batch.length || kept?.sum !== sumOf(batch)) {

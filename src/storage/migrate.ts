@@ -13,6 +13,8 @@ const MIGRATION_NAME = /^\d{3}_[a-z0-9_]+\.sql$/;
  */
 const LOCK_SECONDS_MAX = 4;
 const ATTEMPTS_MAX = 15;
+/** A migration may rewrite or index a large table. */
+const MIGRATION_MS_MAX = 3_600_000;
 const LOCK_NOT_AVAILABLE = '55P03';
 const INSUFFICIENT_PRIVILEGE = '42501';
 
@@ -73,7 +75,7 @@ export async function migrate(
   // the right to change the schema.
   if (missing.length === 0) return [];
   const applied: string[] = [];
-  for (const name of migrationNames(folder)) {
+  for (const name of missing) {
     if (await applyPatiently(sql, readMigration(folder, name), onWait)) applied.push(name);
   }
   return applied;
@@ -112,7 +114,7 @@ export function migrationNames(folder: URL = MIGRATIONS): readonly string[] {
 async function applyPatiently(sql: Sql, migration: Migration, onWait: (line: string) => void): Promise<boolean> {
   for (let left = ATTEMPTS_MAX; ; left--) {
     try {
-      return await sql.transaction((tx) => apply(tx, migration));
+      return await sql.transaction((tx) => apply(tx, migration), { msMax: MIGRATION_MS_MAX });
     } catch (error) {
       if (!(error instanceof SqlError)) throw error;
       if (error.code !== LOCK_NOT_AVAILABLE) throw explained(error, migration.name);

@@ -1,9 +1,8 @@
 // What every connection to PostgreSQL has in common: what its URL means, how long it is waited for, and one clear sentence
 // for each way in which it can fail. None of the sentences holds the URL or what is in it.
 import type { ClientConfig } from 'pg';
+import { limits } from '../limits.ts';
 
-/** A connection that is not had within this, in milliseconds, is not to be had. */
-export const CONNECT_MS_MAX = 3_000;
 /** The system asks a silent peer from then on whether it is still there. */
 const KEEP_ALIVE_AFTER_MS = 10_000;
 
@@ -11,7 +10,7 @@ const KEEP_ALIVE_AFTER_MS = 10_000;
 export function connectionConfig(url: string, name: string): ClientConfig {
   return {
     connectionString: withPlainTlsModes(url),
-    connectionTimeoutMillis: CONNECT_MS_MAX,
+    connectionTimeoutMillis: limits.databaseConnectMsMax,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
     application_name: name,

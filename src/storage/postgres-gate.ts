@@ -1,15 +1,12 @@
 // Stands before PostgreSQL while it cannot be reached: one at a time may try, after a while that grows and is never the
 // same for two nodes; everybody else is told at once. A hundred nodes do not fall upon a server that comes back, and nobody
 // waits for one that is known to be away.
+import { limits } from '../limits.ts';
 import type { Clock } from '../run/clock.ts';
-import { CONNECT_MS_MAX, type Problem, problemOf } from './postgres-connection.ts';
+import { type Problem, problemOf } from './postgres-connection.ts';
 import { StorageUnavailable } from './sql.ts';
 
 const RETRY_MS_MIN = 100;
-/** How long after its return a server may go unnoticed. */
-const RETRY_MS_MAX = 2_000;
-/** A wrong password is not tried every second: servers lock out who does that. */
-const TO_BE_MENDED_RETRY_MS_MAX = 15_000;
 const SAID_AGAIN_MS = 60_000;
 
 export interface Gate {
@@ -59,7 +56,7 @@ export function createGate({
   function close(error: unknown): StorageUnavailable {
     failures += 1;
     problem = problemOf(error);
-    const most = problem.isToBeMended ? TO_BE_MENDED_RETRY_MS_MAX : RETRY_MS_MAX;
+    const most = problem.isToBeMended ? limits.databaseMendRetryMsMax : limits.databaseRetryMsMax;
     retryAtMs = clock.nowMs() + (0.5 + 0.5 * random()) * Math.min(most, RETRY_MS_MIN * 2 ** (failures - 1));
     say(`PostgreSQL cannot be used: ${problem.text}; it is tried again`);
     return refusal(error);
@@ -80,7 +77,7 @@ export function createGate({
       const isProbe = failures > 0;
       if (isProbe && clock.nowMs() < retryAtMs) throw refusal();
       // Until this attempt has ended, which it does in time.
-      if (isProbe) retryAtMs = clock.nowMs() + 2 * CONNECT_MS_MAX;
+      if (isProbe) retryAtMs = clock.nowMs() + 2 * limits.databaseConnectMsMax;
       return {
         succeeded() {
           if (failures > 0) warn({}, 'PostgreSQL can be used again');

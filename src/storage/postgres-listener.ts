@@ -3,19 +3,17 @@
 // nothing is ever heard; that is found out, said once, and left at that.
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
+import { limits } from '../limits.ts';
 import type { CancelTimer, Clock } from '../run/clock.ts';
 import { connectionConfig, problemOf } from './postgres-connection.ts';
 
 const CHANNEL = 'burgee';
 /** A hint is a revision in decimal; anything else is none. */
 const REVISION = /^[1-9]\d{0,15}$/;
-/** So often the server is asked whether it is there, in milliseconds: a silent connection may be a dead one. */
-const LIVE_EVERY_MS = 10_000;
 const STATEMENT_MS_MAX = 5_000;
 /** Until what another connection says must have been heard. */
 const HEARD_MS_MAX = 2_000;
 const RETRY_MS_MIN = 250;
-const RETRY_MS_MAX = 5_000;
 /** Somebody may set the pooler right. */
 const UNHEARD_RETRY_MS = 300_000;
 const SAID_AGAIN_MS = 60_000;
@@ -53,7 +51,7 @@ export function createPostgresListener(options: PostgresListenerOptions): Postgr
 
   async function run(): Promise<void> {
     for (let failures = 0; !closed; failures++) {
-      let waitMs = (0.5 + 0.5 * random()) * Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** failures);
+      let waitMs = (0.5 + 0.5 * random()) * Math.min(limits.hintRetryMsMax, RETRY_MS_MIN * 2 ** failures);
       try {
         if (await listenOnce()) failures = 0;
         else waitMs = UNHEARD_RETRY_MS;
@@ -98,7 +96,7 @@ export function createPostgresListener(options: PostgresListenerOptions): Postgr
       connected = true;
       onConnected();
       for (;;) {
-        await Promise.race([lost, pause(LIVE_EVERY_MS)]);
+        await Promise.race([lost, pause(limits.hintLiveMsMax)]);
         if (closed) return true;
         await Promise.race([lost, client.query('SELECT 1')]);
       }

@@ -5,8 +5,9 @@
 //   a write:  | lane, connection, statements: timeoutMs | COMMIT: 3 s |     worker gives up at 10 s
 //             '------- nothing was written -------------'-- unknown --'
 import { Pool, type PoolClient } from 'pg';
+import { limits } from '../limits.ts';
 import { type Clock, systemClock } from '../run/clock.ts';
-import { CONNECT_MS_MAX, connectionConfig, problemOf } from './postgres-connection.ts';
+import { connectionConfig, problemOf } from './postgres-connection.ts';
 import { createGate } from './postgres-gate.ts';
 import { createLane, type Lane } from './postgres-lane.ts';
 import {
@@ -20,22 +21,13 @@ import {
   type TransactionOptions,
 } from './sql.ts';
 
-/** Beyond timeoutMs; with it and what the workers take it stays below the 10 s in which a worker gives a command up. */
-const COMMIT_MS_MAX = 3_000;
-/** A read that goes on for longer is ended, though its rows come. */
-const LOOK_MS_MAX = 60_000;
 /** Of a pool of ten, three are for reads. */
 const READ_SHARE = 0.3;
-/** What nobody used for so long may have died on the way unseen. */
-const IDLE_MS_MAX = 30_000;
-/** The address may have come to mean another server. */
-const LIFETIME_SECONDS_MAX = 600;
-const CLOSE_MS_MAX = 10_000;
 
 /** Nothing that an answered COMMIT leaves open: the server said no. Connection, shutdown, and its own failures do. */
 const UNKNOWN_AT_COMMIT = /^(?:08|57|58|XX)/;
 /** A COMMIT that waited for its replica and was told to wait no longer warns with one of these, and then succeeds. */
-const NOT_REPLICATED = /^(?:57014|57P01)$/;
+const NOT_REPLICATED = /^(?:01|57)/;
 /** The connection leads to a server that writes nothing, or to none. */
 const LEADS_NOWHERE = /^(?:08|57P|25006|25P03)/;
 
@@ -50,19 +42,6 @@ export interface PostgresOptions {
   readonly warn?: (fields: object, message: string) => void;
   readonly clock?: Clock;
   readonly random?: () => number;
-}
-
-export interface PostgresStanding {
-  /** Open to the server. */
-  readonly connections: number;
-  /** Reads and writes that wait for one. */
-  readonly waiting: number;
-  /** False: the last attempt to reach it failed. */
-  readonly isUp: boolean;
-}
-
-export interface Postgres extends Sql {
-  readonly standing: PostgresStanding;
 }
 
 type Row = Record<string, unknown>;
@@ -83,7 +62,7 @@ interface Patience {
 }
 
 /** Makes no connection yet: a store that is away is found out by the first statement. */
-export function openPostgres(options: PostgresOptions): Postgres {
+export function openPostgres(options: PostgresOptions): Sql {
   const {
     url,
     connectionsMax,
@@ -95,10 +74,10 @@ export function openPostgres(options: PostgresOptions): Postgres {
   const gate = createGate({ clock, random, warn });
   const pool = new Pool({
     ...connectionConfig(url, 'burgee'),
-    connectionTimeoutMillis: Math.min(CONNECT_MS_MAX, timeoutMs),
+    connectionTimeoutMillis: Math.min(limits.databaseConnectMsMax, timeoutMs),
     max: connectionsMax,
-    idleTimeoutMillis: IDLE_MS_MAX,
-    maxLifetimeSeconds: LIFETIME_SECONDS_MAX,
+    idleTimeoutMillis: limits.databaseIdleMsMax,
+    maxLifetimeSeconds: limits.databaseLifetimeMsMax / 1_000,
   });
   pool.on('error', (error) => gate.tell(error));
   // One that somebody uses breaks too, and an error that nobody hears would end the process: the statement tells of it.
@@ -148,7 +127,7 @@ export function openPostgres(options: PostgresOptions): Postgres {
 
   /** A standby would be read as a store that went back. A server never becomes one without cutting its connections. */
   async function requirePrimary(client: PoolClient): Promise<void> {
-    const patience = { untilMs: clock.nowMs() + CONNECT_MS_MAX, silentMs: CONNECT_MS_MAX };
+    const patience = { untilMs: clock.nowMs() + limits.databaseConnectMsMax, silentMs: limits.databaseConnectMsMax };
     const { rows } = await answerOf(client, patience, 'SELECT pg_is_in_recovery() AS is_standby');
     if (rows[0]?.['is_standby'] === true) throw new SqlError('a standby', '25006');
     primaries.add(client);
@@ -227,7 +206,7 @@ export function openPostgres(options: PostgresOptions): Postgres {
   }
 
   function transaction<T>(run: (tx: Queryable) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    const { isLook = false, msMax = isLook ? LOOK_MS_MAX : timeoutMs } = options;
+    const { isLook = false, msMax = isLook ? limits.databaseReadMsMax : timeoutMs } = options;
     const untilMs = clock.nowMs() + msMax;
     return withConnection(isLook ? reads : writes, async (lease) => {
       const patience = { untilMs, silentMs: options.msMax ?? timeoutMs };
@@ -238,7 +217,7 @@ export function openPostgres(options: PostgresOptions): Postgres {
         // PostgreSQL answers COMMIT after an error with a quiet rollback: what the caller swallowed is thrown here.
         if (tx.failure !== undefined) throw tx.failure;
         tx.end();
-        await commit(lease, options.msMax ?? COMMIT_MS_MAX);
+        await commit(lease, options.msMax ?? limits.databaseCommitMsMax);
         return value;
       } catch (error) {
         tx.end();
@@ -273,13 +252,17 @@ export function openPostgres(options: PostgresOptions): Postgres {
 
   async function rollBack(lease: Lease): Promise<void> {
     if (lease.isBroken) return;
-    await ask(lease, { untilMs: clock.nowMs() + COMMIT_MS_MAX, silentMs: COMMIT_MS_MAX }, 'ROLLBACK').catch(() => {
+    await ask(
+      lease,
+      { untilMs: clock.nowMs() + limits.databaseCommitMsMax, silentMs: limits.databaseCommitMsMax },
+      'ROLLBACK',
+    ).catch(() => {
       lease.isBroken = true;
     });
   }
 
   async function close(): Promise<void> {
-    const cancel = clock.after(CLOSE_MS_MAX, () => {
+    const cancel = clock.after(limits.databaseCloseMsMax, () => {
       for (const { client } of leases) client.connection.stream.destroy();
     });
     await pool.end();
@@ -290,7 +273,7 @@ export function openPostgres(options: PostgresOptions): Postgres {
     kind: 'postgres',
     query: (text, values) =>
       withConnection(reads, (lease) =>
-        ask(lease, { untilMs: clock.nowMs() + LOOK_MS_MAX, silentMs: timeoutMs }, text, values),
+        ask(lease, { untilMs: clock.nowMs() + limits.databaseReadMsMax, silentMs: timeoutMs }, text, values),
       ),
     transaction,
     get standing() {

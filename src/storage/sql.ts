@@ -16,8 +16,19 @@ export interface TransactionOptions {
   readonly msMax?: number;
 }
 
+export interface SqlStanding {
+  /** Open to the server. */
+  readonly connections: number;
+  /** Reads and writes that wait for one. */
+  readonly waiting: number;
+  /** False: the last attempt to reach it failed. */
+  readonly isUp: boolean;
+}
+
 export interface Sql extends Queryable {
   readonly kind: 'pglite' | 'postgres';
+  /** Undefined: the embedded database. */
+  readonly standing?: SqlStanding;
   /** Runs in BEGIN ... COMMIT; any throw rolls back and is thrown on. Resolves only when the commit is durable. */
   transaction<T>(run: (tx: Queryable) => Promise<T>, options?: TransactionOptions): Promise<T>;
   close(): Promise<void>;

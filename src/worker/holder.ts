@@ -22,7 +22,7 @@ const STALE_UNKNOWN_S = 86_400;
 export interface Holder extends SnapshotHolder {
   /** Queues a snapshot, a delta, a confirmation or where a snapshot comes from. Never throws. */
   receive(message: Extract<ToWorker, { type: 'snapshot' | 'delta' | 'confirmed' | 'loaded' }>): void;
-  /** Resolves when the first snapshot is served. */
+  /** Resolves when the first snapshot is served, or when there is none to be had for now. */
   readonly first: Promise<void>;
 }
 
@@ -128,6 +128,7 @@ export function createHolder(deps: {
       if (message.type === 'loaded') {
         const { tier: from, staleMs } = message;
         queue = queue.then(() => {
+          if (from === 'none') return firstServed();
           tier = from;
           nextStaleMs = staleMs ?? Number.POSITIVE_INFINITY;
         });

@@ -5,18 +5,16 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { test } from 'tap';
+import { typescriptArgv } from '../unit/run/fixtures/support.ts';
 import { openStore, sumsOf } from './fixtures/storage.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'burgee-crash-'));
-// Of the test runner's own flags only what loads TypeScript: the rest would double the time a child takes to start.
-const LOADER = process.execArgv.filter((flag) => flag.includes('typescript'));
 const WRITER = fileURLToPath(new URL('./fixtures/storage-writer.ts', import.meta.url));
 
 /** Starts the writer and kills it when `until` says so of a line. Returns all lines that came before it was dead. */
 async function killWriter(run: number, until: (line: string, count: number) => boolean): Promise<string[]> {
-  const child = spawn(process.execPath, [...LOADER, WRITER, dataDir, String(run)], {
+  const child = spawn(process.execPath, [...typescriptArgv, WRITER, dataDir, String(run)], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_OPTIONS: '' },
   });
   const closed = new Promise((resolve) => child.once('close', resolve));
   const lines: string[] = [];

@@ -57,6 +57,9 @@ test('takes what is set', (t) => {
     BURGEE_ROLE: 'worker',
     BURGEE_SLOT: '2',
     TRANSPORT: 'node',
+    DATABASE_URL: 'postgres://user:word@db.example/burgee?sslmode=verify-full',
+    DATABASE_POOL_SIZE: '25',
+    DATABASE_TIMEOUT_MS: '2000',
     PATH: '/bin',
   });
   t.same(config, {
@@ -65,6 +68,9 @@ test('takes what is set', (t) => {
     workers: 4,
     transport: 'node',
     dataDir: '/var/lib/burgee',
+    databaseUrl: 'postgres://user:word@db.example/burgee?sslmode=verify-full',
+    databasePoolSize: 25,
+    databaseTimeoutMs: 2000,
     logLevel: 'warn',
     accessLog: 'all',
     bootstrapAdminKey: SECRET,
@@ -223,3 +229,23 @@ function refusal(t: Test, env: Record<string, string>): ConfigError {
   t.fail('it was accepted');
   throw new Error('accepted');
 }
+
+test('a DATABASE_URL that cannot work is refused for what is wrong with it, and never shown', (t) => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['mysql://u:hidden@h/d', /does not begin with postgres:/],
+    ['postgres://u:hidden@a:5432,b:5432/d?target_session_attrs=read-write', /names several hosts/],
+    ['postgres://u:hid/den@h:5432/d', /is no URL; in a password write/],
+    ['postgres://u:hidden@h/d?sslmode=prefer', /has sslmode="prefer", which is none of disable, require/],
+    ['postgres://u:hidden@h/d?sslmode=verify-ca', /verify-ca without sslrootcert/],
+  ];
+  for (const [DATABASE_URL, expected] of cases) {
+    t.throws(() => loadConfig({ DATABASE_URL }), expected);
+    try {
+      loadConfig({ DATABASE_URL });
+    } catch (error) {
+      t.notMatch(String(error), /hid/);
+    }
+  }
+  t.ok(loadConfig({ DATABASE_URL: 'postgresql://u@%2Frun%2Fpostgresql/d' }));
+  t.end();
+});

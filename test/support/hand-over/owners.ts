@@ -1,6 +1,7 @@
 // Watches who owns DATA_DIR: once another process is named in its lock, the one before must be dead or on its way out.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type CpuReading, readCpu, waitedBetween } from '../../../src/run/cpu-wait.ts';
 import type { Ledger } from './ledger.ts';
 import { type NodeUnderFault, stateOf } from './node.ts';
 
@@ -11,20 +12,31 @@ const LEAVE_MS = 1500;
 /** Returns what stops it. `waits`: that process is stopped by the experiment, and has its time from when it is continued. */
 export function watchOwners(node: NodeUnderFault, ledger: Ledger): () => void {
   let owner: number | undefined;
-  /** Former owners that live, and how long they have been running since. */
-  const former = new Map<number, number>();
+  /** Former owners that live, and how long they have been let run since. */
+  const former = new Map<number, { runningMs: number; lookedMs: number; cpu: CpuReading | undefined }>();
   const timer = setInterval(() => {
     const named = namedOwner(node.dataDir);
     if (named !== undefined && named !== owner) {
-      if (owner !== undefined) former.set(owner, 0);
+      if (owner !== undefined) former.set(owner, { runningMs: 0, lookedMs: performance.now(), cpu: readCpu(owner) });
       former.delete(named);
       owner = named;
     }
-    for (const [pid, runningMs] of former) {
+    for (const [pid, seen] of former) {
       const state = stateOf(pid);
-      if (state === undefined || state === 'Z' || state === 'X') former.delete(pid);
-      else if (state !== 'T') former.set(pid, runningMs + LOOK_MS);
-      if (runningMs <= LEAVE_MS) continue;
+      if (state === undefined || state === 'Z' || state === 'X') {
+        former.delete(pid);
+        continue;
+      }
+      // One that waits for a CPU cannot end either.
+      const nowMs = performance.now();
+      const cpu = readCpu(pid);
+      const elapsedMs = Math.min(LOOK_MS, nowMs - seen.lookedMs);
+      const waitedMs =
+        seen.cpu === undefined || cpu === undefined ? 0 : waitedBetween(seen.cpu, cpu, nowMs - seen.lookedMs);
+      if (state !== 'T') seen.runningMs += Math.max(0, elapsedMs - waitedMs);
+      seen.lookedMs = nowMs;
+      seen.cpu = cpu;
+      if (seen.runningMs <= LEAVE_MS) continue;
       former.delete(pid);
       ledger.violate('two publishers', `primary ${pid} lives on though ${owner} owns DATA_DIR`);
     }

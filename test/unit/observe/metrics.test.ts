@@ -14,6 +14,8 @@ const GAUGES: NodeGauges = {
   primaryTerm: 7,
   workerRestarts: 1,
   quarantinedFlags: 2,
+  storeUp: 1,
+  storeWentBack: 0,
 };
 const ROUTES = ['GET /api/v1/flags/{flag_id}/evaluate', 'POST /api/v1/evaluate'];
 

@@ -1,0 +1,2 @@
+import '../support/second-transport.ts';
+import '../integration/http-evaluate.test.ts';

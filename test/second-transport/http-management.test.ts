@@ -1,0 +1,2 @@
+import '../support/second-transport.ts';
+import '../integration/http-management.test.ts';

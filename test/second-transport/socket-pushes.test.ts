@@ -1,0 +1,2 @@
+import '../support/second-transport.ts';
+import '../integration/socket-pushes.test.ts';

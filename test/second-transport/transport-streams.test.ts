@@ -1,0 +1,2 @@
+import '../support/second-transport.ts';
+import '../unit/worker/transport/streams.test.ts';
