@@ -70,8 +70,7 @@ async function makeKey(on: Service, limit: number): Promise<string> {
 async function driverOf(name: string, limit: number, on: readonly Service[], key: string): Promise<Driver> {
   const connections: Connection[] = [];
   for (const node of on) {
-    for (let index = 0; index < CONNECTIONS; index++)
-      connections.push(await openConnection(node.port, key));
+    for (let index = 0; index < CONNECTIONS; index++) connections.push(await openConnection(node.port, key));
     await knows(connections.at(-1) as Connection);
   }
   return { name, limit, connections, sent: new Map(), admitted: new Map(), slowestMs: 0 };

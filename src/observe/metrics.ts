@@ -137,6 +137,8 @@ const HELP: Readonly<Record<string, string>> = {
     'When the certificate that a worker serves with expires, seconds since 1970.',
   burgee_worker_sockets: 'WebSockets open on a worker.',
 };
+/** What workers count, less what has labels. Shown as 0 from the start: an alarm on what is not there says nothing. */
+const COUNTERS = Object.keys(HELP).filter((name) => name.endsWith('_total'));
 const NAME = /^burgee_[a-z0-9_]{1,100}$/;
 const TAKEN = new Set([
   DURATION,
@@ -187,6 +189,7 @@ export function createNodeMetrics(
     contentType: register.contentType,
     text(gauges, redis) {
       const sums = emptySums();
+      for (const name of COUNTERS) sums.counters.set(name, 0);
       sums.counters.set(DROPPED, logLinesDropped());
       for (const [name, value] of gone.counters) addTo(sums.counters, name, value);
       for (const [series, row] of gone.histograms) addRow(sums.histograms, series, row);

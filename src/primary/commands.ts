@@ -72,7 +72,7 @@ export function createCommands(deps: {
     const { command } = request;
     const isAccept = command.type === 'store.accept';
     const above = isAccept ? Math.max(command.above, await deps.highest()) : 0;
-    // A store that lost something may have grown past what is known since.
+    // One that has grown past what it lost does not look like one that went back.
     const force = isAccept && (command.force === true || deps.sync.wentBack !== undefined);
     const outcome = await deps.store.run(isAccept ? { ...request, command: { ...command, above, force } } : request);
     if (!outcome.ok) return outcome;

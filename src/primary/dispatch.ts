@@ -7,6 +7,7 @@ import { systemClock } from '../run/clock.ts';
 import type { Term } from '../run/term.ts';
 import type { BlobFiles } from './blob-files.ts';
 import type { Commands } from './commands.ts';
+import { createEmptyWorkers } from './empty-workers.ts';
 import type { Publisher } from './publisher.ts';
 import type { RateLeases } from './rate-leases.ts';
 import { createResends } from './resends.ts';
@@ -68,6 +69,10 @@ export function createDispatch(deps: {
   const links = new Map<number, WorkerLink>();
   const workerIds = new Map(deps.orphans.map((orphan) => [orphan.pid, workerIdOf(orphan)]));
   const resends = createResends({ resend: publisher.resend, recheck: deps.blobs.recheck, clock: systemClock });
+  const emptyWorkers = createEmptyWorkers({
+    isEmpty: () => publisher.head === undefined,
+    left: deps.orphans.map(({ pid }) => pid),
+  });
   let deaths = 0;
 
   /** The first message: whatever else is sent is believed only by a worker that has heard of no later primary. */
@@ -112,8 +117,9 @@ export function createDispatch(deps: {
       publisher.joined(hello.pid, hello.epoch, hello.revision, (message) => {
         if (message.type !== 'loaded' || knowsLoaded) link.send(message);
       });
-      // It is to listen all the same, and to say so: the loop goes on trying.
-      if (publisher.head === undefined && knowsLoaded) link.send({ type: 'loaded', tier: 'none', staleMs: null });
+      emptyWorkers.joined(hello.pid, hello.revision, () => {
+        if (knowsLoaded) link.send({ type: 'loaded', tier: 'none', staleMs: null });
+      });
     },
 
     onMessage(link, message) {
@@ -122,6 +128,7 @@ export function createDispatch(deps: {
       switch (message.type) {
         case 'ack':
           resends.acked(pid);
+          emptyWorkers.serves(pid);
           return publisher.acked(pid, message.epoch, message.revision);
         case 'resend':
           return resends.refused(pid);
@@ -180,6 +187,7 @@ export function createDispatch(deps: {
       links.delete(pid);
       resends.dead(pid);
       publisher.dead(pid);
+      emptyWorkers.dead(pid);
       // A worker that died before its hello was granted nothing and has counted nothing.
       const workerId = workerIds.get(pid);
       if (workerId === undefined) return;

@@ -17,6 +17,8 @@ export interface KnownRevisions {
   highestWitnessed(epoch: string): number;
   /** Set once the store was found without what is known, until accepted(). */
   readonly loss: string | undefined;
+  /** The highest revision that was known when it was found out; 0: none. What is heard later may be of the store as it was accepted. */
+  readonly lostTo: number;
   /** The store was asked after `known` was known, and is at `revision`, below it. */
   lost(revision: number, known: number): void;
   accepted(): void;
@@ -26,6 +28,7 @@ export function createKnownRevisions(): KnownRevisions {
   const witnessed = new Map<string, number>();
   const made = new Map<string, number>();
   let loss: string | undefined;
+  let lostTo = 0;
 
   function note(into: Map<string, number>, epoch: string, revision: number): void {
     if (epoch === '' || !(revision > (into.get(epoch) ?? 0)) || revision > REVISION_MAX) return;
@@ -44,11 +47,17 @@ export function createKnownRevisions(): KnownRevisions {
     get loss() {
       return loss;
     },
+    get lostTo() {
+      return lostTo;
+    },
     lost(revision, known) {
-      loss ??= `the store is at revision ${revision}, ${known} was published`;
+      if (loss !== undefined) return;
+      lostTo = known;
+      loss = `the store is at revision ${revision}, ${known} was published`;
     },
     accepted() {
       loss = undefined;
+      lostTo = 0;
     },
   };
 }

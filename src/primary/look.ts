@@ -122,7 +122,7 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
     // Where sums differ, something is wrong that a copy may have as well.
     const isSuspect = reason === 'sums' || reason === 'delta' || reason === 'mended';
     const hotCopy = isSuspect ? undefined : deps.hotCopy;
-    const loaded = await ask(() => loadFromStore({ store, hotCopy, kept }));
+    const loaded = await ask(() => loadFromStore({ store, hotCopy, kept, clock }));
     counts.itemChars += loaded.itemChars;
     if (reason === 'accepted' || reason === 'epoch') {
       known.accepted();
@@ -156,9 +156,9 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
    * A store that went back is followed again once its history was cut off above everything known, which `burgee store
    * accept` does. That it grows past what is known is no such thing.
    */
-  async function followAccepted(head: SnapshotHead, before: number): Promise<void> {
-    if (head.revision <= before || head.revision === grownTo) return;
-    const delta = await ask(() => store.readSince(before));
+  async function followAccepted(head: SnapshotHead): Promise<void> {
+    if (head.revision <= known.lostTo || head.revision === grownTo) return;
+    const delta = await ask(() => store.readSince(known.lostTo));
     if (delta === undefined) return reload('accepted', `the store was accepted at revision ${head.revision}`);
     grownTo = delta.head.revision;
   }
@@ -172,7 +172,7 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
         if (publisher.head !== undefined) return look(0);
       }
     }
-    const loaded = await ask(() => loadFromStore({ store, hotCopy: deps.hotCopy, kept }));
+    const loaded = await ask(() => loadFromStore({ store, hotCopy: deps.hotCopy, kept, clock }));
     counts.itemChars += loaded.itemChars;
     counts.loads[loaded.from]++;
     await publishAll(loaded.content);
@@ -203,7 +203,7 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
     const head = await ask(() => store.readHead());
     if (head.epoch !== mine.epoch) return reload('epoch', `another store: epoch ${head.epoch}`);
     if (isBehind(head, before)) return;
-    if (known.loss !== undefined) return followAccepted(head, before);
+    if (known.loss !== undefined) return followAccepted(head);
     if (head.revision > mine.revision) return takeChanges(mine, before);
     return compare(head, mine);
   }

@@ -15,7 +15,6 @@ import { findServerLibrary, type ServerLibrary } from '../run/server-library.ts'
 import { type Term, takeTerm } from '../run/term.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
 import type { RedisConnection } from '../storage/redis/connection.ts';
-import { createLeaseCounter } from '../storage/redis/leases.ts';
 import { createStore } from '../storage/sql-store.ts';
 import type { Store } from '../storage/store.ts';
 import { readTls } from '../tls.ts';
@@ -24,15 +23,13 @@ import { createDispatch, workerIdOf } from './dispatch.ts';
 import { createEnding } from './ending.ts';
 import { createWorkerFork } from './fork-worker.ts';
 import { greet, localUrl } from './greeting.ts';
-import { openLeaseLedger } from './lease-ledger.ts';
 import type { MetricsServer } from './metrics-server.ts';
 import { createNodeFiles, type NodeFiles } from './node-files.ts';
-import { openNodeMemory } from './node-memory.ts';
+import { type NodeLimits, openNodeLimits } from './node-limits.ts';
 import { openNodeRedis } from './node-redis.ts';
 import { createNodeSync, type NodeSync } from './node-sync.ts';
 import { type OpenedStore, openStore } from './open-store.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
-import { createSharedLimits, type SharedLimits } from './shared-limits.ts';
 import type { Supervisor, SupervisorDeps } from './supervision.ts';
 import { createSupervisor } from './supervisor.ts';
 import { createNodeUnknownFlags } from './unknown-flags.ts';
@@ -202,14 +199,14 @@ async function startNode(
   const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, ...stores };
   const vitals = createVitals(told);
   const orphans = orphansOf(runDir);
-  const sharedLimits = createSharedLimits({
-    counter: redis === undefined ? undefined : createLeaseCounter(redis, () => publisher.head?.epoch),
-    memory: openNodeMemory(runDir.path, warn),
+  const nodeLimits = openNodeLimits({
+    redis,
+    epoch: () => publisher.head?.epoch,
+    folder: runDir.path,
     workers: config.workers,
-    ledger: openLeaseLedger(runDir.path, warn),
     orphans: orphans.map(workerIdOf),
-    wallClock: Date.now,
     onClock: () => dispatch.clockChanged(),
+    warn,
   });
   const dispatch = createDispatch({
     supervisor,
@@ -217,8 +214,8 @@ async function startNode(
     sync,
     commands,
     blobs: files.blobs,
-    leases: sharedLimits.leases,
-    sharedClock: sharedLimits.clock,
+    leases: nodeLimits.leases,
+    sharedClock: nodeLimits.clock,
     metrics,
     unknownFlags: createNodeUnknownFlags(Date.now),
     vitals,
@@ -232,7 +229,7 @@ async function startNode(
   const workerLinks = createWorkerLinks({ ...dispatch, socketPath: runDir.socketPath(), warn });
   const metricsServer = await vitals.startServer(warn);
   return openNode(
-    { store, files, nodeSync, commands, publisher, supervisor, workerLinks, metricsServer, awake, sharedLimits, redis },
+    { store, files, nodeSync, commands, publisher, supervisor, workerLinks, metricsServer, awake, nodeLimits, redis },
     config.shutdownTimeoutMs,
   );
 }
@@ -266,15 +263,15 @@ interface Parts {
   readonly workerLinks: WorkerLinks;
   readonly metricsServer: MetricsServer | undefined;
   readonly awake: AwakeTime;
-  readonly sharedLimits: SharedLimits;
+  readonly nodeLimits: NodeLimits;
   readonly redis: RedisConnection | undefined;
 }
 
 /** Opens the parts in order, and knows the order in which they close. */
 async function openNode(parts: Parts, shutdownTimeoutMs: number): Promise<Node> {
-  const { store, files, nodeSync, commands, publisher, supervisor, workerLinks, awake, sharedLimits } = parts;
+  const { store, files, nodeSync, commands, publisher, supervisor, workerLinks, awake, nodeLimits } = parts;
   await nodeSync.start();
-  await sharedLimits.start();
+  await nodeLimits.start();
   files.sweep();
   const stopSweep = systemClock.every(SWEEP_MS, files.sweep);
   await workerLinks.listen();
@@ -295,7 +292,7 @@ async function openNode(parts: Parts, shutdownTimeoutMs: number): Promise<Node> 
     supervisor.close();
     await workerLinks.close();
     await nodeSync.close();
-    await sharedLimits.close();
+    await nodeLimits.close();
     await parts.redis?.close();
     await store.close();
     await files.close();

@@ -8,8 +8,8 @@ import { systemClock } from '../run/clock.ts';
 import type { HashBytes } from '../snapshot/checksum.ts';
 import { createPostgresListener, type PostgresListener } from '../storage/postgres-listener.ts';
 import type { RedisConnection } from '../storage/redis/connection.ts';
-import { createRedisHints } from '../storage/redis/hints.ts';
-import { createHotCopy } from '../storage/redis/hot-copy.ts';
+import { createRedisHints, type RedisHints } from '../storage/redis/hints.ts';
+import { createHotCopy, type RedisHotCopy } from '../storage/redis/hot-copy.ts';
 import { createSnapshotFile } from '../storage/snapshot-file.ts';
 import type { Store } from '../storage/store.ts';
 import type { BlobFiles } from './blob-files.ts';
@@ -27,9 +27,9 @@ export interface NodeSync {
   written(revision: number): void;
   /** The highest revision that this node or Redis knows of. Never rejects. */
   highest(): Promise<number>;
-  /** After the loop's close(): resolves when the newest snapshot is in the file. */
   /** For the metrics; undefined without a Redis. */
   redisTallies(): RedisTallies | undefined;
+  /** After the loop's close(): resolves when the newest snapshot is in the file. */
   close(): Promise<void>;
 }
 
@@ -84,38 +84,13 @@ export function createNodeSync(deps: {
       clock,
       random,
     });
-  const listener =
-    databaseUrl === undefined
-      ? undefined
-      : createPostgresListener({
-          url: databaseUrl,
-          onHint: loop.hinted,
-          onConnected: loop.lookNow,
-          clock,
-          random,
-          warn,
-        });
-  const hints =
-    redis &&
-    createRedisHints({
-      redis,
-      onHint: loop.hinted,
-      onListening: loop.lookNow,
-      info: (fields, message) => logger.info(fields, message),
-      warn,
-    });
+  const listener = databaseUrl === undefined ? undefined : listenOn(databaseUrl, loop, warn);
+  const hints = redis && hintsOn(redis, loop, logger);
 
   return {
     loop,
     listener,
-    redisTallies: () =>
-      redis &&
-      hotCopy && {
-        isUp: redis.isUp,
-        failures: redis.failures,
-        hotCopyReads: hotCopy.reads,
-        hotCopyWrites: hotCopy.writes,
-      },
+    redisTallies: () => tally(redis, hotCopy),
     async start() {
       await loop.start();
       listener?.start();
@@ -140,4 +115,33 @@ export function createNodeSync(deps: {
       await file?.close();
     },
   };
+}
+
+function listenOn(
+  url: string,
+  { hinted, lookNow }: Pick<SyncLoop, 'hinted' | 'lookNow'>,
+  warn: (fields: object, message: string) => void,
+): PostgresListener {
+  const at = { clock: systemClock, random: Math.random };
+  return createPostgresListener({ url, onHint: hinted, onConnected: lookNow, ...at, warn });
+}
+
+function hintsOn(
+  redis: RedisConnection,
+  { hinted, lookNow }: Pick<SyncLoop, 'hinted' | 'lookNow'>,
+  logger: Pick<Logger, 'info' | 'warn'>,
+): RedisHints {
+  return createRedisHints({
+    redis,
+    onHint: hinted,
+    onListening: lookNow,
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+  });
+}
+
+function tally(redis: RedisConnection | undefined, hotCopy: RedisHotCopy | undefined): RedisTallies | undefined {
+  if (redis === undefined || hotCopy === undefined) return undefined;
+  const { reads: hotCopyReads, writes: hotCopyWrites } = hotCopy;
+  return { isUp: redis.isUp, failures: redis.failures, hotCopyReads, hotCopyWrites };
 }

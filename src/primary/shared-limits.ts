@@ -26,10 +26,9 @@ export interface SharedLimits {
   close(): Promise<void>;
 }
 
-/** `counter` undefined: this node counts for itself. */
+/** `shared` undefined: this node counts for itself. */
 export function createSharedLimits(deps: {
-  readonly counter: LeaseCounter | undefined;
-  readonly memory: NodeMemory;
+  readonly shared: { readonly counter: LeaseCounter; readonly memory: NodeMemory } | undefined;
   readonly workers: number;
   readonly ledger: LeaseLedger;
   readonly orphans: readonly string[];
@@ -37,11 +36,12 @@ export function createSharedLimits(deps: {
   readonly timers?: Clock;
   readonly onClock: () => void;
 }): SharedLimits {
-  const { counter, memory, workers, ledger, orphans, wallClock, timers: clock = systemClock, onClock } = deps;
-  if (counter === undefined) {
+  const { shared, workers, ledger, orphans, wallClock, timers: clock = systemClock, onClock } = deps;
+  if (shared === undefined) {
     const leases = createRateLeases({ now: wallClock, workers, ledger, orphans });
     return { leases, clock: () => undefined, start: () => Promise.resolve(), close: () => Promise.resolve() };
   }
+  const { counter, memory } = shared;
   const roll = createNodeRoll({
     counter,
     memory,

@@ -101,8 +101,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
   let closed = false;
   let cancelTick = later(TICK_MS, tick);
   // Where several nodes share limits a minute is Redis' minute, and a share is a part of the node's share.
-  let offsetMs = 0;
-  let nodes = 1;
+  let [offsetMs, nodes] = [0, 1];
   const now = (): number => deps.now() + offsetMs;
 
   function open(key: ServingKey): KeyState {

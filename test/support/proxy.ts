@@ -11,6 +11,8 @@ export type ProxyMode = 'pass' | 'silent' | 'refuse';
 
 export interface TcpProxy {
   readonly port: number;
+  /** Bytes that came from clients and from the server since the proxy was started. */
+  readonly bytes: { readonly asked: number; readonly answered: number };
   /** Connections through it now. */
   readonly connections: number;
   /** The URL of the server with this proxy in its place. */
@@ -33,10 +35,12 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
   let mode: ProxyMode = 'pass';
   let delayMs = 0;
   let alteration: { readonly from: string; readonly to: string } | undefined;
+  const traffic = { asked: 0, answered: 0 };
   const pairs = new Set<readonly [Socket, Socket]>();
 
-  function forward(from: Socket, to: Socket): void {
+  function forward(from: Socket, to: Socket, way: 'asked' | 'answered'): void {
     from.on('data', (chunk: Buffer) => {
+      traffic[way] += chunk.length;
       const bytes = altered(chunk);
       if (delayMs === 0) to.write(bytes);
       else setTimeout(() => to.write(bytes), delayMs);
@@ -59,8 +63,8 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
     const pair = [client, target] as const;
     pairs.add(pair);
     client.on('close', () => pairs.delete(pair));
-    forward(client, target);
-    forward(target, client);
+    forward(client, target, 'asked');
+    forward(target, client, 'answered');
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -68,6 +72,7 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
 
   return {
     port,
+    bytes: traffic,
     get connections() {
       return pairs.size;
     },

@@ -124,8 +124,7 @@ export function createNode(
   function openLimits(): SharedLimits {
     const isMine = (): boolean => limits === own;
     const own = createSharedLimits({
-      counter: shared?.counter,
-      memory: openNodeMemory(scenario.ledgerFolder, fail),
+      shared: shared && { counter: shared.counter, memory: openNodeMemory(scenario.ledgerFolder, fail) },
       workers: scenario.workers,
       // Those that lived when the last primary ended may have taken shares, even if they are dead by now.
       orphans: [...everAlive],
