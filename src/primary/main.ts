@@ -195,7 +195,7 @@ async function startNode(
   const commands = createCommands({ store, sync, publisher, fence, settled, highest, onWritten, warn, error });
   const metrics = createNodeMetrics();
   const deaths = (): number => dispatch.deaths();
-  const stores = { database: opened.sql, hints: nodeSync.listener };
+  const stores = { database: opened.sql, hints: nodeSync.listener, redis: nodeSync.redisTallies };
   const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, ...stores };
   const vitals = createVitals(told);
   const orphans = orphansOf(runDir);

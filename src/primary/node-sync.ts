@@ -3,12 +3,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../config.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { RedisTallies } from '../observe/redis-metrics.ts';
 import { systemClock } from '../run/clock.ts';
 import type { HashBytes } from '../snapshot/checksum.ts';
 import { createPostgresListener, type PostgresListener } from '../storage/postgres-listener.ts';
 import type { RedisConnection } from '../storage/redis/connection.ts';
 import { createRedisHints } from '../storage/redis/hints.ts';
-import { createHotCopy } from '../storage/redis/hot-copy.ts';
+import { createHotCopy, type RedisHotCopy } from '../storage/redis/hot-copy.ts';
 import { createSnapshotFile } from '../storage/snapshot-file.ts';
 import type { Store } from '../storage/store.ts';
 import type { BlobFiles } from './blob-files.ts';
@@ -26,6 +27,8 @@ export interface NodeSync {
   written(revision: number): void;
   /** The highest revision that this node or Redis knows of. Never rejects. */
   highest(): Promise<number>;
+  /** For the metrics; undefined without a Redis. */
+  redisTallies(): RedisTallies | undefined;
   /** After the loop's close(): resolves when the newest snapshot is in the file. */
   close(): Promise<void>;
 }
@@ -84,6 +87,7 @@ export function createNodeSync(deps: {
   return {
     loop,
     listener,
+    redisTallies: () => tally(redis, hotCopy),
     async start() {
       await loop.start();
       listener?.start();
@@ -108,4 +112,10 @@ export function createNodeSync(deps: {
       await file?.close();
     },
   };
+}
+
+function tally(redis: RedisConnection | undefined, hotCopy: RedisHotCopy | undefined): RedisTallies | undefined {
+  if (redis === undefined || hotCopy === undefined) return undefined;
+  const { reads: hotCopyReads, writes: hotCopyWrites } = hotCopy;
+  return { isUp: redis.isUp, failures: redis.failures, hotCopyReads, hotCopyWrites };
 }

@@ -166,9 +166,10 @@ test('the hot copy', { skip: process.env['CI'] === 'true' ? false : (missing ?? 
     for (const broken of [/if there > mine then return text\(there\) end/, /there > mine or /]) {
       const result = await fc.check(
         interleavings(redis, (lua) => lua.replace(broken, '')),
-        { numRuns: 300 },
+        { numRuns: 1_000, seed: 7 },
       );
       t.ok(result.failed, `caught: without ${broken}`);
+      t.comment(`after ${result.numRuns} schedules`);
     }
   });
 });
@@ -190,7 +191,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       pieceBytes: fc.constantFrom(400, 100_000),
     }),
   },
-  { weight: 1, arbitrary: fc.constantFrom<Step>({ type: 'expire' }, { type: 'unclaim' }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ type: 'expire' }) },
+  { weight: 2, arbitrary: fc.constant<Step>({ type: 'unclaim' }) },
 );
 
 /** All steps begin together; which of their statements Redis sees next is drawn. */
@@ -227,8 +229,12 @@ function interleavings(redis: RedisConnection, change: (lua: string) => string):
       const all = Promise.all(steps.map((each, index) => begin(each, index).finally(() => (open -= 1))));
       const watcher = await hotCopyOn(redis);
       while (open > 0) {
-        await nextTurn();
-        const [next] = waiting.splice((draws.next().value as number) % Math.max(1, waiting.length), 1);
+        // All have gone as far as they can without Redis: so what is drawn does not depend on how fast they are.
+        if (waiting.length < open) {
+          await nextTurn();
+          continue;
+        }
+        const [next] = waiting.splice((draws.next().value as number) % waiting.length, 1);
         if (next === undefined) continue;
         await next();
         const revision = (await watcher.standing(EPOCH))?.revision ?? 0;

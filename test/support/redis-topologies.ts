@@ -32,6 +32,7 @@ export async function startRedisCluster(): Promise<RedisTopology> {
     encoding: 'utf8',
   });
   if (made.status !== 0) throw new Error(`redis-cli --cluster create: ${made.stdout}${made.stderr}`);
+  await until(() => nodes.every((node) => /cluster_state:ok/.test(node.cli('cluster', 'info'))));
   return topology(folder, nodes, `redis+cluster://:${PASSWORD}@${hosts.join(',')}`);
 }
 
