@@ -38,9 +38,9 @@ export function parseRedisUrl(text: string): { readonly target: RedisTarget } | 
   if (!/^rediss?(?:\+(?:sentinel|cluster))?:\/\//.test(text))
     return wrong('does not begin with redis://, rediss://, redis+sentinel:// or redis+cluster://');
   const parts = SHAPE.exec(text);
-  if (parts === null) return wrong('has an "@" too many: within a user name or password it is written %40');
+  if (parts === null) return wrong('is no URL');
   const [, scheme, kindText, login, hostsText, path = '', query = '', fragment] = parts;
-  if (fragment !== undefined) return wrong('has a "#": within a user name or password it is written %23');
+  if (fragment !== undefined) return wrong('has a "#", which nothing may follow');
   const kind = (kindText ?? 'standalone') as RedisTarget['kind'];
   const hosts = readHosts(hostsText as string, kind === 'sentinel' ? SENTINEL_PORT : PORT);
   if ('wrong' in hosts) return hosts;
@@ -66,6 +66,7 @@ export function parseRedisUrl(text: string): { readonly target: RedisTarget } | 
 
 function readHosts(text: string, portByDefault: number): { readonly list: readonly RedisHost[] } | Wrong {
   if (text === '') return wrong('names no server');
+  if (text.includes('@')) return wrong('has an "@" too many: within a user name or password it is written %40');
   const list: RedisHost[] = [];
   for (const part of text.split(',')) {
     const found = HOST.exec(part);
@@ -105,7 +106,7 @@ function readParameters(
     const value = decode(rest.join('='));
     if (!known.includes(name)) {
       const are = known.length === 0 ? 'none is known here' : `known are ${known.join(', ')}`;
-      return wrong(`has a parameter after "?" that is not known (${are}); within a password "?" is written %3F`);
+      return wrong(`has a parameter after "?" that is not known (${are})`);
     }
     if (value === undefined || value === '') return wrong(`has a parameter ${name} without a value`);
     values.set(name, value);

@@ -30,6 +30,7 @@ const TO_WORKER = [
   'unknown_report',
   'welcome',
   'loaded',
+  'clock',
 ] as const satisfies readonly ToWorker['type'][];
 
 const HEADER_BYTES = 5;

@@ -6,7 +6,7 @@ import type { Issue } from '../core/model.ts';
 import type { ErrorCode } from '../errors.ts';
 
 /**
- * What a build understands: 1 is 0.3.0; 2 knows `welcome`, `prepared`, and `idleMs`; 3 knows `loaded`. A primary sends a
+ * What a build understands: 1 is 0.3.0; 2 knows `welcome`, `prepared`, and `idleMs`; 3 knows `loaded` and `clock`. A primary sends a
  * worker nothing that came with a later number than the worker's.
  */
 export const IPC_PROTOCOL = 3;
@@ -221,6 +221,8 @@ export type ToWorker =
   | { readonly type: 'loaded'; readonly tier: string; readonly staleMs: number | null }
   | { readonly type: 'outcome'; readonly id: number; readonly outcome: CommandOutcome }
   | { readonly type: 'lease'; readonly lease: Lease }
+  /** Limits are shared by so many nodes, and their minute is that of a clock which is so far ahead of this machine's. */
+  | { readonly type: 'clock'; readonly offsetMs: number; readonly nodes: number }
   | { readonly type: 'metrics'; readonly id: number; readonly text: string }
   /** Answers the one of this id: of the whole node. */
   | { readonly type: 'unknown_report'; readonly id: number; readonly report: UnknownFlags }

@@ -5,6 +5,7 @@ import type { TallyReport } from '../ipc/messages.ts';
 import { limits } from '../limits.ts';
 import { LATENCY_BUCKETS, partsOfSeries, SERIES_LENGTH } from './latency-buckets.ts';
 import { logLinesDropped } from './logger.ts';
+import { createRedisMetrics, REDIS_METRICS, type RedisTallies } from './redis-metrics.ts';
 
 /** What only the primary knows, at the moment the text is made. */
 export interface NodeGauges {
@@ -43,8 +44,8 @@ export interface NodeMetrics {
   receive(workerId: string, report: TallyReport): void;
   /** The worker is gone, or its link is: what it counted stays. Should it report again it goes on where it was. */
   retire(workerId: string): void;
-  /** Prometheus text, format 0.0.4. Names no flag. */
-  text(gauges: NodeGauges): Promise<string>;
+  /** Prometheus text, format 0.0.4. Names no flag. `redis`: where there is one. */
+  text(gauges: NodeGauges, redis?: RedisTallies): Promise<string>;
   readonly contentType: string;
 }
 
@@ -136,8 +137,15 @@ const HELP: Readonly<Record<string, string>> = {
     'When the certificate that a worker serves with expires, seconds since 1970.',
   burgee_worker_sockets: 'WebSockets open on a worker.',
 };
+/** What workers count, less what has labels. Shown as 0 from the start: an alarm on what is not there says nothing. */
+const COUNTERS = Object.keys(HELP).filter((name) => name.endsWith('_total'));
 const NAME = /^burgee_[a-z0-9_]{1,100}$/;
-const TAKEN = new Set([DURATION, REQUESTS, ...Object.values(NODE_GAUGES).map(([name]) => name)]);
+const TAKEN = new Set([
+  DURATION,
+  REQUESTS,
+  ...Object.values(NODE_GAUGES).map(([name]) => name),
+  ...REDIS_METRICS.map(({ name }) => name),
+]);
 
 interface Sums {
   readonly counters: Map<string, number>;
@@ -153,6 +161,7 @@ export function createNodeMetrics(
   const retired = new Map<string, TallyReport>();
   const gone = emptySums();
   const { register, show } = createRegistry(options.processMetrics);
+  const redisMetrics = createRedisMetrics(register);
 
   function receive(workerId: string, report: TallyReport): void {
     const last = live.get(workerId) ?? retired.get(workerId);
@@ -178,13 +187,15 @@ export function createNodeMetrics(
     receive,
     retire,
     contentType: register.contentType,
-    text(gauges) {
+    text(gauges, redis) {
       const sums = emptySums();
+      for (const name of COUNTERS) sums.counters.set(name, 0);
       sums.counters.set(DROPPED, logLinesDropped());
       for (const [name, value] of gone.counters) addTo(sums.counters, name, value);
       for (const [series, row] of gone.histograms) addRow(sums.histograms, series, row);
       for (const report of [...retired.values(), ...live.values()]) add(sums, report);
       show(sums, gauges, live);
+      if (redis !== undefined) redisMetrics.show(redis);
       return register.metrics();
     },
   };
@@ -195,6 +206,7 @@ export function metricsMarkdown(): string {
   const told: Readonly<Record<string, string>> = {
     ...HELP,
     ...Object.fromEntries(Object.values(NODE_GAUGES)),
+    ...Object.fromEntries(REDIS_METRICS.map(({ name, help }) => [name, help])),
     [REQUESTS]: REQUESTS_HELP,
     [DURATION]: DURATION_HELP,
   };
@@ -206,6 +218,8 @@ export function metricsMarkdown(): string {
 
 function labelsOf(name: string): string {
   if (name === REQUESTS || name === DURATION) return '`route`, `status_class`';
+  const label = REDIS_METRICS.find((metric) => metric.name === name)?.label;
+  if (label) return `\`${label}\``;
   return name.startsWith('burgee_worker_') && !name.endsWith('_total') ? '`worker`' : '';
 }
 

@@ -72,11 +72,10 @@ export function createCommands(deps: {
     const { command } = request;
     const isAccept = command.type === 'store.accept';
     const above = isAccept ? Math.max(command.above, await deps.highest()) : 0;
+    // One that has grown past what it lost does not look like one that went back.
+    const force = isAccept && (command.force === true || deps.sync.wentBack !== undefined);
     const outcome = await deps.store.run(
-      isAccept
-        ? // A store that has grown past what it lost is to be accepted as well: this node says that it went back.
-          { ...request, command: { ...command, above, force: command.force || deps.sync.wentBack !== undefined } }
-        : { ...request, seen: deps.publisher.head },
+      isAccept ? { ...request, command: { ...command, above, force } } : { ...request, seen: deps.publisher.head },
     );
     // The store may have gone back since it was asked last.
     if (!outcome.ok && outcome.code === 'STORE_WENT_BACK') deps.sync.lookNow();

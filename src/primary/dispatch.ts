@@ -7,9 +7,11 @@ import { systemClock } from '../run/clock.ts';
 import type { Term } from '../run/term.ts';
 import type { BlobFiles } from './blob-files.ts';
 import type { Commands } from './commands.ts';
+import { createEmptyWorkers } from './empty-workers.ts';
 import type { Publisher } from './publisher.ts';
 import type { RateLeases } from './rate-leases.ts';
 import { createResends } from './resends.ts';
+import type { SharedClock } from './shared-limits.ts';
 import type { Drain, Supervisor } from './supervision.ts';
 import type { SyncLoop } from './sync.ts';
 import type { NodeUnknownFlags } from './unknown-flags.ts';
@@ -40,6 +42,8 @@ export interface Dispatch {
   dead(pid: number, drained: boolean): void;
   /** Workers that ended since this primary started, and were not told to. */
   deaths(): number;
+  /** The shared clock has changed. */
+  clockChanged(): void;
 }
 
 export function createDispatch(deps: {
@@ -49,6 +53,8 @@ export function createDispatch(deps: {
   readonly commands: Pick<Commands, 'run'>;
   readonly blobs: Pick<BlobFiles, 'recheck'>;
   readonly leases: RateLeases;
+  /** Of the counter that several nodes share; undefined: there is none, or it was not heard yet. */
+  readonly sharedClock: () => SharedClock | undefined;
   readonly metrics: Pick<NodeMetrics, 'receive' | 'retire'>;
   readonly unknownFlags: NodeUnknownFlags;
   readonly vitals: Pick<Vitals, 'metricsText'>;
@@ -63,12 +69,33 @@ export function createDispatch(deps: {
   const links = new Map<number, WorkerLink>();
   const workerIds = new Map(deps.orphans.map((orphan) => [orphan.pid, workerIdOf(orphan)]));
   const resends = createResends({ resend: publisher.resend, recheck: deps.blobs.recheck, clock: systemClock });
+  const emptyWorkers = createEmptyWorkers({
+    isEmpty: () => publisher.head === undefined,
+    left: deps.orphans.map(({ pid }) => pid),
+  });
   let deaths = 0;
 
   /** The first message: whatever else is sent is believed only by a worker that has heard of no later primary. */
   function welcome({ hello, send }: WorkerLink): void {
     if (hello.term !== undefined) deps.term.heard(hello.term);
     if ((hello.protocol ?? 1) >= 2) send({ type: 'welcome', term: deps.term.number, build: buildInfo().build });
+  }
+
+  function tellClock(link: WorkerLink): void {
+    const clock = deps.sharedClock();
+    if (clock !== undefined && (link.hello.protocol ?? 1) >= 3) link.send({ type: 'clock', ...clock });
+  }
+
+  /** Waits for other nodes' counter where it has to, and never long. */
+  function lend(link: WorkerLink, { keyId, limit, tokens }: Extract<ToPrimary, { type: 'lease_request' }>): void {
+    const lease = (): void => {
+      // A worker that has gone meanwhile could not say what became of its tokens.
+      if (links.get(link.hello.pid) !== link) return;
+      link.send({ type: 'lease', lease: leases.request(workerIdOf(link.hello), keyId, limit, tokens) });
+    };
+    const refill = leases.refill(keyId, limit, tokens);
+    if (refill === undefined) lease();
+    else void refill.then(lease);
   }
 
   return {
@@ -84,13 +111,15 @@ export function createDispatch(deps: {
         return;
       }
       leases.report(workerIdOf(hello), hello.leases);
+      tellClock(link);
       deps.sync.witnessed(hello.epoch, hello.revision);
       const knowsLoaded = (hello.protocol ?? 1) >= 3;
       publisher.joined(hello.pid, hello.epoch, hello.revision, (message) => {
         if (message.type !== 'loaded' || knowsLoaded) link.send(message);
       });
-      // It is to listen all the same, and to say so: the loop goes on trying.
-      if (publisher.head === undefined && knowsLoaded) link.send({ type: 'loaded', tier: 'none', staleMs: null });
+      emptyWorkers.joined(hello.pid, hello.revision, () => {
+        if (knowsLoaded) link.send({ type: 'loaded', tier: 'none', staleMs: null });
+      });
     },
 
     onMessage(link, message) {
@@ -99,6 +128,7 @@ export function createDispatch(deps: {
       switch (message.type) {
         case 'ack':
           resends.acked(pid);
+          emptyWorkers.serves(pid);
           return publisher.acked(pid, message.epoch, message.revision);
         case 'resend':
           return resends.refused(pid);
@@ -117,10 +147,7 @@ export function createDispatch(deps: {
           return;
         }
         case 'lease_request':
-          return link.send({
-            type: 'lease',
-            lease: leases.request(workerId, message.keyId, message.limit, message.tokens),
-          });
+          return lend(link, message);
         case 'lease_return':
           return leases.giveBack(workerId, message.keyId, message.windowEndMs, message.tokens);
         case 'tally':
@@ -160,6 +187,7 @@ export function createDispatch(deps: {
       links.delete(pid);
       resends.dead(pid);
       publisher.dead(pid);
+      emptyWorkers.dead(pid);
       // A worker that died before its hello was granted nothing and has counted nothing.
       const workerId = workerIds.get(pid);
       if (workerId === undefined) return;
@@ -170,5 +198,6 @@ export function createDispatch(deps: {
     },
 
     deaths: () => deaths,
+    clockChanged: () => links.forEach(tellClock),
   };
 }

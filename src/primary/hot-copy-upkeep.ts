@@ -37,6 +37,7 @@ export function createHotCopyUpkeep(deps: {
   let running: Promise<void> | undefined;
   let lastRevision = 0;
   let noted = '';
+  let trusted = '';
   let closed = false;
 
   function schedule(ms: number): void {
@@ -63,14 +64,14 @@ export function createHotCopyUpkeep(deps: {
     const head = publisher.head;
     if (head === undefined || clock.nowMs() - deps.confirmedAtMs() > CONFIRMED_MS_MAX) return;
     const { epoch, revision } = head;
+    // What Redis has is signed with a secret of this store.
+    if (epoch !== trusted) hotCopy.trust(publisher.content()?.items ?? []);
+    trusted = epoch;
     deps.witnessed(epoch, await hotCopy.highestSeen(epoch));
     if (noted !== `${epoch} ${revision}`) await hotCopy.noteSeen(epoch, revision);
     noted = `${epoch} ${revision}`;
     const standing = await hotCopy.standing(epoch);
-    if (standing !== undefined && standing.revision >= revision && standing.ttlMs >= TTL_MS_MIN) {
-      deps.witnessed(epoch, standing.revision);
-      return;
-    }
+    if (standing !== undefined && standing.revision >= revision && standing.ttlMs >= TTL_MS_MIN) return;
     const isYoung = standing !== undefined && standing.ttlMs > HOT_COPY_TTL_MS - YOUNG_MS;
     const content = isYoung ? undefined : publisher.content();
     if (content !== undefined) await hotCopy.write(content);

@@ -1,12 +1,17 @@
 // Where a whole snapshot comes from. With the store in reach it says what is true, by its revision and sums, and the hot
 // copy saves reading everything from it; without it the newest of hot copy and file is served. Keys come from the store or
 // the file, never from Redis: whoever writes there would make himself admin.
+import { type Clock, delay } from '../run/clock.ts';
 import { isOfKeys, toggle } from '../snapshot/checksum.ts';
 import type { SnapshotContent, SnapshotItem } from '../snapshot/item.ts';
 import { createSnapshotState } from '../snapshot/state.ts';
 import type { Store } from '../storage/store.ts';
 import { HOT_COPY_TTL_MS, type HotCopy } from '../storage/tiers.ts';
 import { charsOf } from './sync-counts.ts';
+
+/** Redis that is not there within these tries, in milliseconds apart, is done without. */
+const REDIS_TRIES = 4;
+const REDIS_TRY_MS = 100;
 
 /** What the file had at the start. */
 export interface Kept {
@@ -28,9 +33,10 @@ export async function loadFromStore(deps: {
   readonly store: Pick<Store, 'readHead' | 'readKeys' | 'readAll' | 'readSince'>;
   readonly hotCopy: HotCopy | undefined;
   readonly kept: Kept | undefined;
+  readonly clock: Clock;
 }): Promise<LoadedFromStore> {
   const { store, hotCopy, kept } = deps;
-  const loaded = hotCopy && (await loadWithHotCopy(store, hotCopy, kept));
+  const loaded = hotCopy && (await loadWithHotCopy(store, hotCopy, kept, deps.clock));
   if (loaded !== undefined) return loaded;
   const content = await store.readAll();
   return { content, from: 'store', itemChars: charsOf(content.items) };
@@ -40,14 +46,16 @@ async function loadWithHotCopy(
   store: Pick<Store, 'readHead' | 'readKeys' | 'readSince'>,
   hotCopy: HotCopy,
   kept: Kept | undefined,
+  clock: Clock,
 ): Promise<LoadedFromStore | undefined> {
   const head = await store.readHead();
-  if ((await orUndefined(hotCopy.standing(head.epoch))) === undefined) return undefined;
+  if (!(await isThere(hotCopy, head.epoch, clock))) return undefined;
   const hasKeys = kept?.content.head.epoch === head.epoch && kept.content.head.sumKeys === head.sumKeys;
   const keys = hasKeys ? { ...kept.content, head } : await store.readKeys();
+  // With the secret that is among them the copy is believed, or not.
   hotCopy.trust(keys.items);
   const hot = await orUndefined(hotCopy.read(head.epoch));
-  if (hot === undefined || hot.head.epoch !== head.epoch) return undefined;
+  if (hot === undefined || hot.head.epoch !== keys.head.epoch) return undefined;
   const made = await joined(hot, keys, store);
   if (made === undefined) return undefined;
   return {
@@ -55,6 +63,18 @@ async function loadWithHotCopy(
     from: 'redis',
     itemChars: made.itemChars + (hasKeys ? 0 : charsOf(keys.items)),
   };
+}
+
+/** At the start the connection to Redis may be a moment younger than that to the store. */
+async function isThere(hotCopy: HotCopy, epoch: string, clock: Clock): Promise<boolean> {
+  for (let left = REDIS_TRIES; left > 0; left--) {
+    try {
+      return (await hotCopy.standing(epoch)) !== undefined;
+    } catch {
+      if (left > 1) await delay(clock, REDIS_TRY_MS);
+    }
+  }
+  return false;
 }
 
 /** The hot copy with these keys and what changed since; undefined when that does not lead to the store's sums. */
@@ -92,6 +112,7 @@ export async function loadWithoutStore(deps: {
   const { kept, hotCopy } = deps;
   if (kept === undefined) return undefined;
   const { epoch, revision } = kept.content.head;
+  hotCopy?.trust(kept.content.items);
   hotCopy?.trust(kept.content.items);
   const standing = await orUndefined(hotCopy?.standing(epoch));
   if (standing !== undefined && standing.revision > revision) {

@@ -123,7 +123,7 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
     // Where sums differ, something is wrong that a copy may have as well.
     const isSuspect = reason === 'sums' || reason === 'delta' || reason === 'mended';
     const hotCopy = isSuspect ? undefined : deps.hotCopy;
-    const loaded = await ask(() => loadFromStore({ store, hotCopy, kept }));
+    const loaded = await ask(() => loadFromStore({ store, hotCopy, kept, clock }));
     counts.itemChars += loaded.itemChars;
     if (reason === 'accepted' || reason === 'epoch') {
       known.accepted();
@@ -175,7 +175,7 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
         if (publisher.head !== undefined) return look(0);
       }
     }
-    const loaded = await ask(() => loadFromStore({ store, hotCopy: deps.hotCopy, kept }));
+    const loaded = await ask(() => loadFromStore({ store, hotCopy: deps.hotCopy, kept, clock }));
     counts.itemChars += loaded.itemChars;
     counts.loads[loaded.from]++;
     await publishAll(loaded.content);

@@ -14,6 +14,7 @@ import { openRunDir, type RunDir } from '../run/run-dir.ts';
 import { findServerLibrary, type ServerLibrary } from '../run/server-library.ts';
 import { type Term, takeTerm } from '../run/term.ts';
 import { createHashBytes } from '../snapshot/checksum.ts';
+import type { RedisConnection } from '../storage/redis/connection.ts';
 import { createStore } from '../storage/sql-store.ts';
 import type { Store } from '../storage/store.ts';
 import { readTls } from '../tls.ts';
@@ -22,13 +23,13 @@ import { createDispatch, workerIdOf } from './dispatch.ts';
 import { createEnding } from './ending.ts';
 import { createWorkerFork } from './fork-worker.ts';
 import { greet, localUrl } from './greeting.ts';
-import { openLeaseLedger } from './lease-ledger.ts';
 import type { MetricsServer } from './metrics-server.ts';
 import { createNodeFiles, type NodeFiles } from './node-files.ts';
+import { type NodeLimits, openNodeLimits } from './node-limits.ts';
+import { openNodeRedis } from './node-redis.ts';
 import { createNodeSync, type NodeSync } from './node-sync.ts';
 import { type OpenedStore, openStore } from './open-store.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
-import { createRateLeases } from './rate-leases.ts';
 import type { Supervisor, SupervisorDeps } from './supervision.ts';
 import { createSupervisor } from './supervisor.ts';
 import { createNodeUnknownFlags } from './unknown-flags.ts';
@@ -176,8 +177,9 @@ async function startNode(
   const kill = (pid: number, why: string): void => supervisor.kill(pid, why);
   const isStarved = (pid: number): boolean => supervisor.isStarved(pid);
   const publisher = createPublisher({ hash, now: () => awake.ms, fence, kill, isStarved });
+  const redis = openNodeRedis(config, logger);
   const followed = { store, prepareStore: opened.prepare, dataDir: runDir.dataDir, blobs: files.blobs };
-  const nodeSync = createNodeSync({ ...followed, config, publisher, shared: undefined, hash, warn });
+  const nodeSync = createNodeSync({ ...followed, config, publisher, redis, hash, logger });
   const sync = nodeSync.loop;
   const supervisor = createNodeSupervisor(config, generation, logger, runDir, {
     isBehind: publisher.isBehind,
@@ -193,15 +195,18 @@ async function startNode(
   const commands = createCommands({ store, sync, publisher, fence, settled, highest, onWritten, warn, error });
   const metrics = createNodeMetrics();
   const deaths = (): number => dispatch.deaths();
-  const stores = { database: opened.sql, hints: nodeSync.listener };
+  const stores = { database: opened.sql, hints: nodeSync.listener, redis: nodeSync.redisTallies };
   const told = { config, supervisor, publisher, sync, metrics, deaths, quarantinedFlags, term, ...stores };
   const vitals = createVitals(told);
   const orphans = orphansOf(runDir);
-  const leases = createRateLeases({
-    now: Date.now,
+  const nodeLimits = openNodeLimits({
+    redis,
+    epoch: () => publisher.head?.epoch,
+    folder: runDir.path,
     workers: config.workers,
-    ledger: openLeaseLedger(runDir.path, warn),
     orphans: orphans.map(workerIdOf),
+    onClock: () => dispatch.clockChanged(),
+    warn,
   });
   const dispatch = createDispatch({
     supervisor,
@@ -209,7 +214,8 @@ async function startNode(
     sync,
     commands,
     blobs: files.blobs,
-    leases,
+    leases: nodeLimits.leases,
+    sharedClock: nodeLimits.clock,
     metrics,
     unknownFlags: createNodeUnknownFlags(Date.now),
     vitals,
@@ -223,7 +229,7 @@ async function startNode(
   const workerLinks = createWorkerLinks({ ...dispatch, socketPath: runDir.socketPath(), warn });
   const metricsServer = await vitals.startServer(warn);
   return openNode(
-    { store, files, nodeSync, commands, publisher, supervisor, workerLinks, metricsServer, awake },
+    { store, files, nodeSync, commands, publisher, supervisor, workerLinks, metricsServer, awake, nodeLimits, redis },
     config.shutdownTimeoutMs,
   );
 }
@@ -257,12 +263,15 @@ interface Parts {
   readonly workerLinks: WorkerLinks;
   readonly metricsServer: MetricsServer | undefined;
   readonly awake: AwakeTime;
+  readonly nodeLimits: NodeLimits;
+  readonly redis: RedisConnection | undefined;
 }
 
 /** Opens the parts in order, and knows the order in which they close. */
 async function openNode(parts: Parts, shutdownTimeoutMs: number): Promise<Node> {
-  const { store, files, nodeSync, commands, publisher, supervisor, workerLinks, metricsServer, awake } = parts;
+  const { store, files, nodeSync, commands, publisher, supervisor, workerLinks, awake, nodeLimits } = parts;
   await nodeSync.start();
+  await nodeLimits.start();
   files.sweep();
   const stopSweep = systemClock.every(SWEEP_MS, files.sweep);
   await workerLinks.listen();
@@ -278,11 +287,13 @@ async function openNode(parts: Parts, shutdownTimeoutMs: number): Promise<Node> 
     stopLatenessCheck();
     stopSweep();
     publisher.close();
-    await metricsServer?.close();
+    await parts.metricsServer?.close();
     // First: that their sockets close now is no fault of the workers.
     supervisor.close();
     await workerLinks.close();
     await nodeSync.close();
+    await nodeLimits.close();
+    await parts.redis?.close();
     await store.close();
     await files.close();
   }

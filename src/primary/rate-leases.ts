@@ -5,11 +5,16 @@
 // A new primary begins with what the ledger says was granted, whoever held it. Only a window that began while there
 // was no primary is not in the ledger: there each worker may have taken its share (limit / workers), so a share is
 // set aside for every worker that lives and has not joined yet, until its hello says what it really used.
+//
+// Where several nodes share the limit, what may be granted here is this node's budget (node-budgets.ts).
 import type { Lease, LeaseUse } from '../ipc/messages.ts';
 import { LEASE_GUARD_MS, shareOf, WINDOW_MS, windowEnd } from '../ipc/rate-window.ts';
 import type { LeaseLedger } from './lease-ledger.ts';
+import type { Budget, NodeBudgets } from './node-budgets.ts';
 
 export interface RateLeases {
+  /** Before a request of as many: resolves when more has come from the other nodes' counter. Undefined: ask now. */
+  refill(keyId: string, limit: number, tokens: number): Promise<void> | undefined;
   /** Grants at most `tokens` of the key's current window; within 20 ms of its end, of the next. */
   request(workerId: string, keyId: string, limit: number, tokens: number): Lease;
   /** A worker has let go of tokens it did not use. */
@@ -39,6 +44,8 @@ interface Account {
   /** False until a share was set aside for each unheard worker. */
   reserved: boolean;
   readonly grants: Map<string, Grant>;
+  /** Of this node. Undefined: it alone counts, or nothing was asked of it yet. */
+  budget: Budget | undefined;
 }
 
 interface Grant {
@@ -64,8 +71,11 @@ export function createRateLeases(deps: {
   readonly workers: number;
   readonly ledger?: LeaseLedger;
   readonly orphans?: readonly string[];
+  /** Where several nodes share limits: what this one may grant, and how many they are at most. */
+  readonly budgets?: NodeBudgets;
+  readonly nodes?: () => number;
 }): RateLeases {
-  const { workers, ledger } = deps;
+  const { workers, ledger, budgets, nodes = () => 1 } = deps;
   const windows = new Map<number, Window>();
   const orphans = new Set(deps.orphans);
   const joined = new Set<string>();
@@ -88,7 +98,7 @@ export function createRateLeases(deps: {
     if (unheard.size > 0) ledger?.awaits(endMs, [...unheard]);
     const accounts = new Map<string, Account>();
     for (const [keyId, granted] of book?.granted ?? []) {
-      accounts.set(keyId, { granted, inherited: granted, noted: granted, reserved: false, grants: new Map() });
+      accounts.set(keyId, newAccount(granted));
     }
     const window = { endMs, accounts, unheard, vouched: book !== undefined || unheard.size > 0 };
     windows.set(endMs, window);
@@ -98,7 +108,7 @@ export function createRateLeases(deps: {
   function accountOf(window: Window, keyId: string): Account {
     let account = window.accounts.get(keyId);
     if (account === undefined) {
-      account = { granted: 0, inherited: 0, noted: 0, reserved: false, grants: new Map() };
+      account = newAccount(0);
       window.accounts.set(keyId, account);
     }
     return account;
@@ -106,7 +116,7 @@ export function createRateLeases(deps: {
 
   function reserve(window: Window, account: Account, limit: number): void {
     account.reserved = true;
-    const share = shareOf(limit, workers);
+    const share = shareOf(shareOf(limit, nodes()), workers);
     for (const workerId of window.unheard) {
       if (account.grants.has(workerId)) continue;
       account.grants.set(workerId, { tokens: share, admitted: 0, dead: !orphans.has(workerId), setAside: true });
@@ -130,27 +140,50 @@ export function createRateLeases(deps: {
     }
   }
 
-  function note(window: Window, keyId: string, account: Account, limit: number): void {
+  /** What may be granted, in all: the limit, where no other node has a part in it. */
+  function ceilingOf(window: Window, keyId: string, account: Account, limit: number): number {
+    if (!account.reserved) reserve(window, account, limit);
+    if (budgets === undefined) return limit;
+    account.budget ??= budgets.open(keyId, window.endMs, limit, {
+      granted: () => account.granted,
+      unused: () => unusedElsewhere(account, undefined),
+    });
+    return account.budget.ceiling(limit);
+  }
+
+  function note(window: Window, keyId: string, account: Account, ceiling: number): void {
     if (account.granted <= account.noted) return;
-    account.noted = Math.max(account.granted, Math.min(limit, account.granted + Math.floor(limit / NOTES_PER_WINDOW)));
+    const step = Math.floor(ceiling / NOTES_PER_WINDOW);
+    account.noted = Math.max(account.granted, Math.min(ceiling, account.granted + step));
     ledger?.note(window.endMs, keyId, account.noted);
   }
 
   return {
+    refill(keyId, limit, tokens) {
+      if (budgets === undefined) return undefined;
+      const window = windowOf(windowEnd(deps.now() + LEASE_GUARD_MS));
+      const account = accountOf(window, keyId);
+      const left = ceilingOf(window, keyId, account, limit) - account.granted;
+      const more = account.budget?.raise(Math.max(1, Math.floor(tokens)), left);
+      return left > 0 ? undefined : more;
+    },
+
     request(workerId, keyId, limit, tokens) {
       const window = windowOf(windowEnd(deps.now() + LEASE_GUARD_MS));
       const account = accountOf(window, keyId);
-      if (!account.reserved) reserve(window, account, limit);
-      const left = Math.max(0, limit - account.granted);
+      const ceiling = ceilingOf(window, keyId, account, limit);
+      const left = Math.max(0, ceiling - account.granted);
       // The less there is, the smaller the pieces, so that what one worker holds another does not miss.
       const piece = Math.max(1, Math.floor(left / (2 * workers)));
       const granted = Math.max(0, Math.min(Math.floor(tokens), piece, left)) || 0;
       const grant = grantOf(account, workerId);
       grant.tokens += granted;
       account.granted += granted;
-      note(window, keyId, account, limit);
-      const remaining = left - granted;
-      const spent = remaining === 0 && unusedElsewhere(account, workerId) <= Math.floor(limit / 100);
+      note(window, keyId, account, ceiling);
+      const { budget } = account;
+      const remaining = left - granted + (budget?.left ?? 0);
+      const isLast = remaining === 0 && budget?.isSpent() !== false;
+      const spent = isLast && unusedElsewhere(account, workerId) <= Math.floor(limit / 100);
       return { keyId, windowEndMs: window.endMs, tokens: granted, spent, remaining };
     },
 
@@ -201,6 +234,11 @@ export function createRateLeases(deps: {
   };
 }
 
+/** `granted` by an earlier primary. */
+function newAccount(granted: number): Account {
+  return { granted, inherited: granted, noted: granted, reserved: false, grants: new Map(), budget: undefined };
+}
+
 function grantOf(account: Account, workerId: string): Grant {
   let grant = account.grants.get(workerId);
   if (grant === undefined) {
@@ -211,7 +249,7 @@ function grantOf(account: Account, workerId: string): Grant {
 }
 
 /** Tokens that other workers may still give back, as far as they have reported. */
-function unusedElsewhere(account: Account, workerId: string): number {
+function unusedElsewhere(account: Account, workerId: string | undefined): number {
   let unused = 0;
   for (const [holder, grant] of account.grants) {
     if (holder !== workerId && !grant.dead) unused += grant.tokens - grant.admitted;

@@ -2,6 +2,7 @@
 import { buildInfo } from '../build-info.ts';
 import { type Config, ConfigError } from '../config.ts';
 import type { NodeGauges, NodeMetrics } from '../observe/metrics.ts';
+import type { RedisTallies } from '../observe/redis-metrics.ts';
 import type { Term } from '../run/term.ts';
 import type { PostgresListener } from '../storage/postgres-listener.ts';
 import type { Sql, SqlStanding } from '../storage/sql.ts';
@@ -31,6 +32,7 @@ export function createVitals(deps: {
   readonly term: Pick<Term, 'number'>;
   readonly database: Pick<Sql, 'standing'>;
   readonly hints?: Pick<PostgresListener, 'connected'> | undefined;
+  readonly redis?: () => RedisTallies | undefined;
 }): Vitals {
   const { config, supervisor, publisher, sync, metrics } = deps;
   const confirmedSecondsAgo = (): number => (performance.now() - sync.confirmedAtMs) / 1000;
@@ -38,7 +40,7 @@ export function createVitals(deps: {
   function metricsText(): Promise<string> {
     const { serving, old, replaced } = supervisor.standing();
     metrics.receive(OWN, { counters: countersOf(sync.counts), histograms: {}, gauges: {} });
-    return metrics.text({
+    const gauges: NodeGauges = {
       revision: publisher.head?.revision ?? 0,
       staleSeconds: confirmedSecondsAgo(),
       workers: serving,
@@ -50,7 +52,8 @@ export function createVitals(deps: {
       storeUp: sync.storeAway === undefined ? 1 : 0,
       storeWentBack: sync.wentBack === undefined ? 0 : 1,
       ...databaseGauges(deps.database.standing, deps.hints?.connected === true),
-    });
+    };
+    return metrics.text(gauges, deps.redis?.());
   }
 
   function health(): { readonly status: number; readonly body: object } {

@@ -140,9 +140,9 @@ async function copyTable(
       `WITH put AS (
         INSERT INTO ${table} (${columns}) OVERRIDING SYSTEM VALUE
           SELECT ${columns} FROM json_populate_recordset(NULL::${table}, $1::json) RETURNING ${columns}
-      ) SELECT count(*) AS rows,
-        string_agg(encode(sha256(convert_to(row_to_json(put)::text, 'UTF8')), 'hex'), '' ORDER BY
-          encode(sha256(convert_to(row_to_json(put)::text, 'UTF8')), 'hex') COLLATE "C") AS sum FROM put`,
+      ), hashed AS (
+        SELECT encode(sha256(convert_to(row_to_json(put)::text, 'UTF8')), 'hex') COLLATE "C" AS hash FROM put
+      ) SELECT count(*) AS rows, string_agg(hash, '' ORDER BY hash) AS sum FROM hashed`,
       [`[${batch.join(',')}]`],
     );
     if (Number(kept?.rows) !== batch.length || kept?.sum !== sumOf(batch)) {

@@ -75,7 +75,7 @@ export async function migrate(
   // the right to change the schema.
   if (missing.length === 0) return [];
   const applied: string[] = [];
-  for (const name of migrationNames(folder)) {
+  for (const name of missing) {
     if (await applyPatiently(sql, readMigration(folder, name), onWait)) applied.push(name);
   }
   return applied;

@@ -27,7 +27,7 @@ const READ_SHARE = 0.3;
 /** Nothing that an answered COMMIT leaves open: the server said no. Connection, shutdown, and its own failures do. */
 const UNKNOWN_AT_COMMIT = /^(?:08|57|58|XX)/;
 /** A COMMIT that waited for its replica and was told to wait no longer warns with one of these, and then succeeds. */
-const NOT_REPLICATED = /^(?:57014|57P01)$/;
+const NOT_REPLICATED = /^(?:01|57)/;
 /** The connection leads to a server that writes nothing, or to none. */
 const LEADS_NOWHERE = /^(?:08|57P|25006|25P03)/;
 

@@ -30,6 +30,8 @@ export interface Limiter {
   waitTake(key: ServingKey): Promise<boolean>;
   /** A lease from the primary. */
   receive(lease: Lease): void;
+  /** By the clock that counts, `offsetMs` ahead of ours, for so many nodes. */
+  setClock(offsetMs: number, nodes: number): void;
   /** What was let through and is held, by key, in windows that are not over: for hello. */
   uses(): LeaseUse[];
   /** The same, only of keys of which it changed since the last call of either: for beats. */
@@ -98,6 +100,9 @@ export function createLimiter(deps: LimiterDeps): Limiter {
   let awaySinceMs = Number.POSITIVE_INFINITY;
   let closed = false;
   let cancelTick = later(TICK_MS, tick);
+  // Where several nodes share limits a minute is Redis' minute, and a share is a part of the node's share.
+  let [offsetMs, nodes] = [0, 1];
+  const now = (): number => deps.now() + offsetMs;
 
   function open(key: ServingKey): KeyState {
     const state: KeyState = {
@@ -131,7 +136,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
     state.askedAtMs = 0;
     state.lowWater = 0;
     // The primary was away before this window began and has granted us nothing in it: our share is ours.
-    if (observeLink(nowMs) <= endMs - WINDOW_MS) state.held = shareOf(state.limit, deps.workers);
+    if (observeLink(nowMs) <= endMs - WINDOW_MS) state.held = shareOf(shareOf(state.limit, nodes), deps.workers);
     state.changed = true;
   }
 
@@ -151,8 +156,9 @@ export function createLimiter(deps: LimiterDeps): Limiter {
     return nowMs < state.windowEndMs - LEASE_GUARD_MS && nowMs >= state.windowEndMs - WINDOW_MS;
   }
 
-  function tryTake(key: ServingKey, nowMs: number): 0 | 1 | 2 {
+  function tryTake(key: ServingKey, wallMs: number): 0 | 1 | 2 {
     if (key.rateLimit === 0) return ADMITTED;
+    const nowMs = wallMs + offsetMs;
     let state = states.get(key.keyId);
     if (state === undefined) state = open(key);
     if (state.limit !== key.rateLimit) changeLimit(state, key.rateLimit);
@@ -194,7 +200,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
     const ahead = used < 1 ? 1 : Math.min(2 * used, 2 ** 30);
     if (nowMs < state.windowEndMs - LATE_MS) return ahead;
     // What all workers hold in vain at the window's end is lost to the key: at most one percent, and a token each.
-    return Math.min(ahead, Math.max(1, Math.floor(state.limit / (100 * deps.workers))));
+    return Math.min(ahead, Math.max(1, Math.floor(state.limit / (100 * deps.workers * nodes))));
   }
 
   function changeLimit(state: KeyState, limit: number): void {
@@ -235,7 +241,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
       });
       pending.add(cancel);
       state.waiters.push(waiter);
-      const nowMs = deps.now();
+      const nowMs = now();
       ask(state, nowMs);
       if (state.waiters.length === 1 && !isGood(state, nowMs)) openInTime(state, nowMs);
     });
@@ -263,7 +269,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
 
   /** Gives tokens to those who wait, first come first served, and asks for the rest. */
   function serve(state: KeyState): void {
-    const nowMs = deps.now();
+    const nowMs = now();
     if (isOver(state, nowMs)) turn(state, nowMs);
     const good = isGood(state, nowMs);
     let served = 0;
@@ -312,7 +318,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
   function tick(): void {
     if (closed) return;
     cancelTick = later(TICK_MS, tick);
-    const nowMs = deps.now();
+    const nowMs = now();
     observeLink(nowMs);
     for (const state of states.values()) {
       const idle = state.waiters.length === 0 && state.usedThisTick === 0;
@@ -321,7 +327,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
         continue;
       }
       // An idle key keeps a little, half a percent of its limit on all workers together, so that it need not wait.
-      const reserve = Math.floor(state.limit / (200 * deps.workers));
+      const reserve = Math.floor(state.limit / (200 * deps.workers * nodes));
       // What is left of a spent window others may no longer ask for: it stays while there is demand.
       const keep = idle ? 0 : state.spent ? state.held : aheadOf(state, nowMs);
       if (isGood(state, nowMs)) giveBack(state, state.held - Math.max(reserve, keep));
@@ -333,7 +339,7 @@ export function createLimiter(deps: LimiterDeps): Limiter {
   }
 
   function collect(changedOnly: boolean): LeaseUse[] {
-    const nowMs = deps.now();
+    const nowMs = now();
     const found: LeaseUse[] = [];
     for (const state of states.values()) {
       if (changedOnly && !state.changed) continue;
@@ -353,7 +359,12 @@ export function createLimiter(deps: LimiterDeps): Limiter {
     receive,
     uses: () => collect(false),
     changedUses: () => collect(true),
-    standing(key, nowMs) {
+    setClock(ahead, count) {
+      offsetMs = ahead;
+      nodes = count;
+    },
+    standing(key, wallMs) {
+      const nowMs = wallMs + offsetMs;
       const state = states.get(key.keyId);
       const resetSeconds = Math.max(1, Math.ceil((windowEnd(nowMs) - nowMs) / 1000));
       if (state === undefined || isOver(state, nowMs))

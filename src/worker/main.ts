@@ -67,7 +67,7 @@ export async function runWorker(slot: number, generation: string): Promise<void>
   });
   const holder = await holderOf(link, config.faultCompileMs, createReadBlob(runDir.blobs, hashUser), warn);
   const limiter = leasedLimiter(link, config.workers);
-  link.onLease((lease) => limiter.receive(lease));
+  link.onLease((lease) => limiter.receive(lease), limiter.setClock);
   const tallies = createTallies(routeLabels);
   const unknownFlags = createUnknownFlags({ now: Date.now, tallies });
   const heartbeat = startHeartbeat({ link, holder, limiter, tallies, unknownFlags });

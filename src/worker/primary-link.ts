@@ -31,7 +31,7 @@ const NO_ANSWER: CommandOutcome = {
 };
 
 /** What this link itself waits for, or hands to the limiter. */
-export type Settled = { readonly type: 'outcome' | 'lease' | 'metrics' | 'unknown_report' | 'welcome' };
+export type Settled = { readonly type: 'outcome' | 'lease' | 'clock' | 'metrics' | 'unknown_report' | 'welcome' };
 
 export interface DialledLink extends PrimaryLink {
   /** Starts dialling, and goes on until close(). */
@@ -66,6 +66,7 @@ export function createPrimaryLink(deps: {
   const metrics = new Map<number, (text: string | undefined) => void>();
   const reports = new Map<number, (report: UnknownFlags | undefined) => void>();
   let receiveLease: (lease: Lease) => void = () => {};
+  let setClock: (offsetMs: number, nodes: number) => void = () => {};
 
   function nextId(): number {
     lastId = (lastId + 1) >>> 0;
@@ -147,6 +148,9 @@ export function createPrimaryLink(deps: {
       case 'lease':
         receiveLease(message.lease);
         break;
+      case 'clock':
+        setClock(message.offsetMs, message.nodes);
+        break;
       default:
         deps.receive(message);
     }
@@ -208,8 +212,9 @@ export function createPrimaryLink(deps: {
       const id = nextId();
       return ask<UnknownFlags | undefined>(reports, id, { type: 'unknown_report', id }, TELL_MS_MAX, undefined);
     },
-    onLease(receive) {
+    onLease(receive, takeClock) {
       receiveLease = receive;
+      setClock = takeClock;
     },
     close() {
       closed = true;

@@ -66,5 +66,5 @@ export interface PrimaryLink {
   metrics(): Promise<string | undefined>;
   /** The flags that this node was asked for and that do not exist; undefined when the primary does not answer. */
   unknownFlags(): Promise<UnknownFlags | undefined>;
-  onLease(receive: (lease: Lease) => void): void;
+  onLease(receive: (lease: Lease) => void, setClock: (offsetMs: number, nodes: number) => void): void;
 }

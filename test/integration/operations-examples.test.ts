@@ -1,25 +1,16 @@
 // docs/operations.md tells the truth: its blocks `sh` are run as they stand, in order, against a service behind a release
 // link, and what they print is compared with the block `output` below them. Needs dist (npm test builds it first).
-import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, symlinkSync } from 'node:fs';
+// Those of the production store: operations-production.test.ts.
+import { readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'tap';
+import { endAll, PRODUCTION, readExamples, tryExamples } from '../support/page-examples.ts';
 import { createReleases } from '../support/releases.ts';
-import { ADMIN_KEY, freePort, signalQuietly, startService } from '../support/service.ts';
+import { ADMIN_KEY, freePort, startService } from '../support/service.ts';
 
 const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
-const BLOCK_MS_MAX = 90_000;
-
-interface Example {
-  readonly heading: string;
-  /** Of the page, where its block begins. */
-  readonly line: number;
-  readonly script: string;
-  /** undefined: the page does not say what it prints. */
-  readonly output: string | undefined;
-}
 
 test('the examples of docs/operations.md, run in order', { timeout: 300_000 }, async (t) => {
   const folder = t.testdir({ copies: {} });
@@ -38,7 +29,7 @@ test('the examples of docs/operations.md, run in order', { timeout: 300_000 }, a
     env: { METRICS_PORT: metricsPort, TRANSPORT: 'auto' },
   });
   // Whichever launcher the page has started last.
-  t.teardown(() => end(dataDir));
+  t.teardown(() => endAll(dataDir));
   const env = {
     PATH: process.env['PATH'],
     HOME: process.env['HOME'],
@@ -54,72 +45,7 @@ test('the examples of docs/operations.md, run in order', { timeout: 300_000 }, a
     LOG: join(folder, 'log'),
     BACKUP: join(folder, 'copies'),
   };
-  const examples = readExamples(page);
+  const examples = readExamples(page).filter(({ chapter }) => chapter !== PRODUCTION);
   t.ok(examples.length > 10, `${examples.length} examples`);
-  for (const { heading, line, script, output } of examples) {
-    const place = `${heading} (line ${line})`;
-    const ran = await run(script, join(folder, 'current'), env);
-    if (ran.failure !== undefined) {
-      t.fail(place, { failure: ran.failure, stdout: ran.stdout, log: service.output().slice(-4000) });
-      return;
-    }
-    t.match(ran.stdout.trimEnd(), output === undefined ? '' : matcherOf(output), place);
-  }
+  await tryExamples(t, examples, join(folder, 'current'), env, () => service.output());
 });
-
-/** The blocks of the page, in its order. */
-function readExamples(text: string): Example[] {
-  const examples: Example[] = [];
-  let heading = '';
-  let block: { readonly language: string; readonly line: number; readonly lines: string[] } | undefined;
-  for (const [i, line] of text.split('\n').entries()) {
-    const fence = /^```(\w*)$/.exec(line);
-    if (block === undefined && fence !== null) block = { language: fence[1] ?? '', line: i + 1, lines: [] };
-    else if (block !== undefined && line === '```') {
-      const content = block.lines.join('\n');
-      const last = examples.at(-1);
-      if (block.language === 'sh') examples.push({ heading, line: block.line, script: content, output: undefined });
-      if (block.language === 'output' && last !== undefined)
-        examples.splice(-1, 1, { ...last, output: content.trimEnd() });
-      block = undefined;
-    } else if (block !== undefined) block.lines.push(line);
-    else heading = /^#+ (.*)$/.exec(line)?.[1] ?? heading;
-  }
-  return examples;
-}
-
-/** `...` is anything, on a line of its own any lines. */
-function matcherOf(output: string): RegExp {
-  const parts = output.split('...').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${parts.join('[^]*')}$`);
-}
-
-/** Of a shell that ends with the first command that fails. */
-function run(
-  script: string,
-  cwd: string,
-  env: NodeJS.ProcessEnv,
-): Promise<{ readonly stdout: string; readonly failure: string | undefined }> {
-  return new Promise((resolve) => {
-    execFile(
-      'bash',
-      ['-euo', 'pipefail', '-c', script],
-      { cwd, env, timeout: BLOCK_MS_MAX },
-      (error, stdout, stderr) => {
-        resolve({ stdout, failure: error === null ? undefined : `${error.message}\n${stderr}` });
-      },
-    );
-  });
-}
-
-/** By what they were started with: the folder, and the pid files in it, may be gone by now. */
-function end(dataDir: string): void {
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      if (readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(`DATA_DIR=${dataDir}`))
-        signalQuietly(Number(pid), 'SIGKILL');
-    } catch {
-      // It has ended, or is another user's.
-    }
-  }
-}

@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { findPostgres, startPostgres } from '../support/postgres.ts';
-import { freePort, type Service, startService } from '../support/service.ts';
+import { prepareRedis, startRedis } from '../support/redis.ts';
+import { freePort, runToEnd, type Service, startService } from '../support/service.ts';
 
 const programs = findPostgres();
-const skip = 'missing' in programs && process.env['CI'] !== 'true' ? programs.missing : false;
+const missing = 'missing' in programs ? programs.missing : prepareRedis()?.missing;
+const skip = missing !== undefined && process.env['CI'] !== 'true' ? missing : false;
 
 test('a node and its PostgreSQL', { skip }, async (t) => {
   if ('missing' in programs) throw new Error(programs.missing);
@@ -18,7 +20,9 @@ test('a node and its PostgreSQL', { skip }, async (t) => {
     rmSync(dataDir, { recursive: true, force: true });
   });
   const metricsPort = await freePort();
-  const env = { DATABASE_URL: postgres.url, METRICS_PORT: String(metricsPort) };
+  const redis = await startRedis();
+  t.teardown(() => redis.close());
+  const env = { DATABASE_URL: postgres.url, REDIS_URL: redis.url, METRICS_PORT: String(metricsPort) };
   const start = (): Promise<Service> => startService({ workers: 1, dataDir, env });
   const file = join(dataDir, 'snapshot.brgs');
   const previous = join(dataDir, 'snapshot.previous.brgs');
@@ -85,6 +89,19 @@ test('a node and its PostgreSQL', { skip }, async (t) => {
     t.equal((await fetch(`${service.url}/readyz`)).status, 200);
   });
 
+  await t.test('a node that starts takes the hot copy, and hears of the other’s writes', async (t) => {
+    await until(async () => redis.cli('--raw', 'keys', 'burgee:*:snapshot:f2') !== '');
+    const metricsAt = await freePort();
+    const other = await startService({ workers: 1, env: { ...env, METRICS_PORT: String(metricsAt) } });
+    t.teardown(() => other.stop());
+    const metrics = await (await fetch(`http://127.0.0.1:${metricsAt}/metrics`)).text();
+    t.match(metrics, /^burgee_sync_loads_redis_total 1$/m);
+    t.equal((await other.api('/api/v1/flags/third/evaluate?user_id=u1')).status, 200);
+    const { revision } = (await put('heard')).body;
+    t.equal((await other.api(`/api/v1/flags/heard/evaluate?user_id=u1&min_revision=${revision}`)).status, 200);
+    t.notMatch(redis.cli('--raw', 'keys', '*'), /key/);
+  });
+
   await t.test('a store that went back takes no write until it is accepted', async (t) => {
     const { revision } = (await asked('third')).body;
     await postgres.query('UPDATE store SET revision = revision - 2');
@@ -95,10 +112,11 @@ test('a node and its PostgreSQL', { skip }, async (t) => {
     t.equal((await asked('third')).status, 200);
     const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
     t.match(metrics, /^burgee_store_went_back 1$/m);
-    // As `burgee store accept` does without a service.
-    await postgres.query('UPDATE store SET revision = $1, changes_pruned_to = $1', [revision + 10]);
-    await until(async () => (await put('kept')).status === 201);
-    t.equal((await asked('kept')).body.revision, revision + 11);
+    const accepted = await runToEnd(['store', 'accept'], { ...env, DATA_DIR: dataDir, PORT: String(service.port) });
+    t.equal(accepted.code, 0, accepted.stderr);
+    t.match(service.output(), /the store was accepted/);
+    t.equal((await put('kept')).status, 201);
+    t.ok((await asked('kept')).body.revision > revision + 1);
     t.match(await health(), { store_went_back: null });
   });
 });

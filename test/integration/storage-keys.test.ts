@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'tap';
 import type { Command, Grantor } from '../../src/ipc/messages.ts';
 import { ensureFirstKey } from '../../src/storage/bootstrap.ts';
-import { hashKey, parseKey } from '../../src/storage/key-format.ts';
+import { generateKey, hashKey, parseKey } from '../../src/storage/key-format.ts';
 import { bodyOf, codeOf, openStore, ROOT } from './fixtures/storage.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'burgee-keys-'));
@@ -16,13 +16,15 @@ const { sql, store, ask } = await openStore(dataDir, {
   onError: (error) => failures.push(error),
 });
 
+const isServer = sql.kind === 'postgres';
+
 const revision = async (): Promise<number> => (await store.readHead()).revision;
 /** A little later each time: keys are listed in the order of making. */
 function makeKey(body: object, grantor: Grantor = ROOT): Command {
   clockMs += 1;
   return { type: 'key.create', grantor, body };
 }
-test('the first key is made once, announced before it counts', async (t) => {
+test('the first key is made once, announced before it counts', { skip: isServer && 'only embedded' }, async (t) => {
   const announced: string[] = [];
   await t.rejects(ensureFirstKey(sql, { announce: () => Promise.reject(new Error('disk full')) }), /disk full/);
   const { created, key } = await ensureFirstKey(sql, {
@@ -41,6 +43,15 @@ test('the first key is made once, announced before it counts', async (t) => {
     environments: null,
   });
   t.throws(() => ensureFirstKey(sql, { bootstrapAdminKey: 'short' }), /32/);
+});
+
+test('on a server the first key is the one that is given, or none', { skip: !isServer && 'no server' }, async (t) => {
+  t.same(await ensureFirstKey(sql), { created: false, key: undefined });
+  const options = { bootstrapAdminKey: generateKey('admin'), now: () => new Date(clockMs) };
+  const made = await Promise.all([1, 2, 3].map(() => ensureFirstKey(sql, options)));
+  t.equal(made.filter(({ created }) => created).length, 1);
+  const [item] = (await store.readAll()).items.filter(({ kind }) => kind === 'key');
+  t.match(JSON.parse(item?.json ?? ''), { key_hash: hashKey(options.bootstrapAdminKey), scopes: ['admin'] });
 });
 
 test('a new key is shown once, and its hash never', async (t) => {

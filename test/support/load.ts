@@ -40,6 +40,8 @@ export interface LoadOptions {
   readonly body?: string;
   /** A new connection for each request. */
   readonly connectEach?: boolean;
+  /** Told of each answer: how long it took, in milliseconds, and its status line and headers. */
+  readonly onAnswer?: (tookMs: number, head: string) => void;
 }
 
 /** Each connection asks again as soon as it was answered. A reply counts as good when its status is 200. */
@@ -114,6 +116,7 @@ export function startLoad(options: LoadOptions): Load {
         if (received.length < headEnd + 4 + length) return;
         const now = performance.now();
         record.slowestMs = Math.max(record.slowestMs, now - (sentMs ?? now));
+        options.onAnswer?.(now - (sentMs ?? now), received.slice(0, headEnd));
         sentMs = undefined;
         answers++;
         if (received.startsWith('HTTP/1.1 200')) {

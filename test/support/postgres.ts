@@ -132,7 +132,7 @@ export async function startPostgres(
       child.once('exit', (code) => reject(new Error(`postgres ended with ${code}:\n${output}`)));
       child.stderr?.on('data', (chunk) => {
         output = `${output}${chunk}`.slice(-20_000);
-        if (output.includes('ready to accept connections')) resolve();
+        if (/ready to accept (?:read-only )?connections/.test(output)) resolve();
       });
     });
     child.removeAllListeners('exit');

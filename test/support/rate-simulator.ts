@@ -3,7 +3,10 @@
 import type { LeaseUse, ToPrimary } from '../../src/ipc/messages.ts';
 import { WINDOW_MS } from '../../src/ipc/rate-window.ts';
 import { openLeaseLedger } from '../../src/primary/lease-ledger.ts';
-import { createRateLeases, type RateLeases } from '../../src/primary/rate-leases.ts';
+import { openNodeMemory } from '../../src/primary/node-memory.ts';
+import type { RateLeases } from '../../src/primary/rate-leases.ts';
+import { createSharedLimits, type SharedLimits } from '../../src/primary/shared-limits.ts';
+import type { LeaseCounter } from '../../src/storage/lease-counter.ts';
 import { ADMITTED, createLimiter, type Limiter, WAIT } from '../../src/worker/limiter.ts';
 import type { ServingKey } from '../../src/worker/serving.ts';
 
@@ -43,6 +46,7 @@ interface Worker {
 
 interface Connection {
   open: boolean;
+  greeted: boolean;
   toPrimaryMs: number;
   toWorkerMs: number;
 }
@@ -52,44 +56,105 @@ type Said =
   | { readonly type: 'report'; readonly uses: readonly LeaseUse[] };
 
 // Some minute's beginning.
-const START_MS = 29_000_000 * WINDOW_MS;
+export const START_MS = 29_000_000 * WINDOW_MS;
 const BEAT_MS = 250;
 const REDIAL_MS = 200;
 
-export async function simulate(scenario: Scenario): Promise<WindowCount[]> {
-  const node = createNode(scenario);
-  return node.run();
+/** What the nodes of one simulation have in common. */
+export interface World {
+  readonly random: () => number;
+  readonly clock: SimulatedClock;
+  readonly counts: WindowCount[];
+  /** Requests that wait for a promise. */
+  waiting: number;
+  /** A promise was settled from which others hang. */
+  settled: boolean;
 }
 
-function createNode(scenario: Scenario): { run: () => Promise<WindowCount[]> } {
-  const random = createRandom(scenario.seed);
-  const clock = createClock(START_MS - WINDOW_MS * 0.25);
+export async function simulate(scenario: Scenario): Promise<WindowCount[]> {
+  const world = createWorld(scenario);
+  const node = createNode(scenario, world);
+  node.start();
+  await world.clock.runUntil(START_MS + scenario.windows * WINDOW_MS - 0.001, () => (world.waiting > 0 ? 3 : 0));
+  node.close();
+  return world.counts;
+}
+
+export function createWorld(scenario: Pick<Scenario, 'seed' | 'windows'>): World {
+  return {
+    random: createRandom(scenario.seed),
+    clock: createClock(START_MS - WINDOW_MS * 0.25),
+    counts: Array.from(
+      { length: scenario.windows },
+      (): WindowCount => ({ demand: 0, admitted: 0, refused: 0, longestWaitMs: 0, counted: true }),
+    ),
+    waiting: 0,
+    settled: false,
+  };
+}
+
+/** `shared`: for a node among several, its way to what counts for all, and how far its clock is ahead. */
+export function createNode(
+  scenario: Scenario,
+  world: World,
+  shared?: { readonly counter: LeaseCounter; readonly skewMs: number },
+): { start: () => void; close: () => void } {
+  const { random, clock, counts } = world;
+  const wallClock = (): number => clock.now() + (shared?.skewMs ?? 0);
   const key = { keyId: 'k', rateLimit: scenario.limit } as ServingKey;
-  const counts = Array.from(
-    { length: scenario.windows },
-    (): WindowCount => ({ demand: 0, admitted: 0, refused: 0, longestWaitMs: 0, counted: true }),
-  );
   const slots: (Worker | undefined)[] = Array(scenario.workers).fill(undefined);
   let primary: RateLeases | undefined;
+  let limits: SharedLimits | undefined;
   let started = 0;
-  let waiting = 0;
   const everAlive = new Set<string>();
 
   const countAt = (ms: number): WindowCount | undefined => counts[Math.floor((ms - START_MS) / WINDOW_MS)];
   const delayMs = (): number => (random() < 0.02 ? random() * 30 : 0.05 + random() * 0.5);
 
+  /** A node among several waits until it has heard what counts for all, or that it is away. */
   function startPrimary(): void {
-    // Those that lived when the last primary ended may have taken shares, even if they are dead by now.
-    const orphans = [...everAlive];
-    primary = createRateLeases({
-      now: clock.now,
-      workers: scenario.workers,
-      orphans,
-      ledger: openLeaseLedger(scenario.ledgerFolder, (fields) => {
-        throw new Error(JSON.stringify(fields));
-      }),
+    const own = openLimits();
+    limits = own;
+    if (shared === undefined) return serve(own.leases);
+    void own.start().then(() => {
+      if (limits === own) serve(own.leases);
     });
-    for (const id of orphans) {
+  }
+
+  function openLimits(): SharedLimits {
+    const isMine = (): boolean => limits === own;
+    const own = createSharedLimits({
+      shared: shared && { counter: shared.counter, memory: openNodeMemory(scenario.ledgerFolder, fail) },
+      workers: scenario.workers,
+      // Those that lived when the last primary ended may have taken shares, even if they are dead by now.
+      orphans: [...everAlive],
+      ledger: openLeaseLedger(scenario.ledgerFolder, fail),
+      wallClock,
+      timers: {
+        nowMs: clock.now,
+        after: (ms, run) => clock.at(clock.now() + ms, () => isMine() && run()),
+        every: () => () => {},
+      },
+      onClock: () => {
+        if (isMine()) for (const worker of slots) if (worker !== undefined) tellClock(worker);
+      },
+    });
+    return own;
+  }
+
+  function tellClock(worker: Worker): void {
+    const { connection } = worker;
+    const told = limits?.clock();
+    if (told === undefined || connection === undefined) return;
+    connection.toWorkerMs = Math.max(connection.toWorkerMs, clock.now() + delayMs());
+    clock.at(connection.toWorkerMs, () => {
+      if (worker.alive && connection.open) worker.limiter.setClock(told.offsetMs, told.nodes);
+    });
+  }
+
+  function serve(leases: RateLeases): void {
+    primary = leases;
+    for (const id of [...everAlive]) {
       if (!slots.some((worker) => worker?.id === id)) bury(id);
     }
     for (const [slot, worker] of slots.entries()) if (worker === undefined) startWorker(slot);
@@ -103,7 +168,7 @@ function createNode(scenario: Scenario): { run: () => Promise<WindowCount[]> } {
   function startWorker(slot: number): void {
     const id = `w${slot}-${++started}`;
     const limiter = createLimiter({
-      now: clock.now,
+      now: wallClock,
       workers: scenario.workers,
       later: (ms, run) => clock.at(clock.now() + ms, () => worker.alive && run()),
       connected: () => worker.connection !== undefined,
@@ -120,7 +185,7 @@ function createNode(scenario: Scenario): { run: () => Promise<WindowCount[]> } {
   function dial(worker: Worker): void {
     if (!worker.alive) return;
     if (primary === undefined) return void clock.at(clock.now() + REDIAL_MS * (0.5 + random() / 2), () => dial(worker));
-    worker.connection = { open: true, toPrimaryMs: 0, toWorkerMs: 0 };
+    worker.connection = { open: true, greeted: false, toPrimaryMs: 0, toWorkerMs: 0 };
     say(worker, { type: 'report', uses: worker.limiter.uses() });
   }
 
@@ -143,13 +208,24 @@ function createNode(scenario: Scenario): { run: () => Promise<WindowCount[]> } {
   }
 
   function hear(worker: Worker, connection: Connection, said: Said): void {
-    if (said.type === 'report') return primary?.report(worker.id, said.uses);
+    if (said.type === 'report') {
+      if (!connection.greeted) tellClock(worker);
+      connection.greeted = true;
+      return primary?.report(worker.id, said.uses);
+    }
     if (said.type === 'lease_return') return primary?.giveBack(worker.id, said.keyId, said.windowEndMs, said.tokens);
-    const lease = primary?.request(worker.id, said.keyId, said.limit, said.tokens);
-    connection.toWorkerMs = Math.max(connection.toWorkerMs, clock.now() + delayMs());
-    clock.at(connection.toWorkerMs, () => {
-      if (lease !== undefined && worker.alive && connection.open) worker.limiter.receive(lease);
-    });
+    const asked = primary;
+    const lend = (): void => {
+      if (primary !== asked || !connection.open) return;
+      const lease = asked?.request(worker.id, said.keyId, said.limit, said.tokens);
+      connection.toWorkerMs = Math.max(connection.toWorkerMs, clock.now() + delayMs());
+      clock.at(connection.toWorkerMs, () => {
+        if (lease !== undefined && worker.alive && connection.open) worker.limiter.receive(lease);
+      });
+    };
+    const refill = asked?.refill(said.keyId, said.limit, said.tokens);
+    if (refill === undefined) lend();
+    else void refill.then(lend);
   }
 
   function killWorker(): void {
@@ -173,6 +249,7 @@ function createNode(scenario: Scenario): { run: () => Promise<WindowCount[]> } {
 
   function killPrimary(): void {
     primary = undefined;
+    limits = undefined;
     for (const worker of slots) {
       if (worker?.connection === undefined) continue;
       const { connection } = worker;
@@ -213,35 +290,39 @@ function createNode(scenario: Scenario): { run: () => Promise<WindowCount[]> } {
       at[admitted ? 'admitted' : 'refused']++;
       at.longestWaitMs = Math.max(at.longestWaitMs, clock.now() - cameMs);
     };
-    const verdict = worker.limiter.tryTake(key, cameMs);
+    const verdict = worker.limiter.tryTake(key, wallClock());
     if (verdict !== WAIT) return settle(verdict === ADMITTED);
-    waiting++;
+    world.waiting++;
     void worker.limiter.waitTake(key).then((admitted) => {
-      waiting--;
+      world.waiting--;
       settle(admitted);
     });
   }
 
   return {
-    async run() {
+    start() {
       startPrimary();
       for (let slot = 0; slot < slots.length; slot++) demandOn(slot);
       if (scenario.workerDeathsEveryMs < Number.POSITIVE_INFINITY)
         clock.at(clock.now() + scenario.workerDeathsEveryMs * 2 * random(), killWorker);
       if (scenario.primaryDeathsEveryMs < Number.POSITIVE_INFINITY)
         clock.at(clock.now() + scenario.primaryDeathsEveryMs * 2 * random(), killPrimary);
-      await clock.runUntil(START_MS + scenario.windows * WINDOW_MS - 0.001, () => waiting);
+    },
+    close() {
       for (const worker of slots) worker?.limiter.close();
-      return counts;
     },
   };
 }
 
-interface Clock {
+function fail(fields: object): never {
+  throw new Error(JSON.stringify(fields));
+}
+
+export interface SimulatedClock {
   now(): number;
   at(ms: number, run: () => void): () => void;
-  /** `waiting`: how many promises may settle. */
-  runUntil(ms: number, waiting: () => number): Promise<void>;
+  /** `turns`: how long a chain of promises may settle after each step. */
+  runUntil(ms: number, turns: () => number): Promise<void>;
 }
 
 interface Happening {
@@ -251,7 +332,7 @@ interface Happening {
 }
 
 /** A binary heap of what is to happen. Promises settle before time goes on. */
-function createClock(startMs: number): Clock {
+function createClock(startMs: number): SimulatedClock {
   const heap: Happening[] = [];
   let nowMs = startMs;
   let order = 0;
@@ -288,12 +369,12 @@ function createClock(startMs: number): Clock {
         happening.run = undefined;
       };
     },
-    async runUntil(ms, waiting) {
+    async runUntil(ms, turns) {
       while (heap.length > 0 && (heap[0] as Happening).ms <= ms) {
         const { ms: atMs, run } = pop();
         nowMs = atMs;
         run?.();
-        for (let turn = 0; waiting() > 0 && turn < 3; turn++) await undefined;
+        for (let turn = turns(); turn > 0; turn--) await undefined;
       }
     },
   };

@@ -146,12 +146,13 @@ export function alive(pid: number): boolean {
   }
 }
 
-/** Runs dist/main.js to its end. */
+/** Runs dist/main.js, or another build's, to its end. */
 export async function runToEnd(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  main = MAIN,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child: ChildProcess = spawn(process.execPath, [MAIN, ...args], {
+  const child: ChildProcess = spawn(process.execPath, [main, ...args], {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

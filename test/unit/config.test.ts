@@ -50,12 +50,16 @@ test('takes what is set', (t) => {
     TLS_KEY_FILE: '/run/secrets/key.pem',
     TRUST_PROXY: 'loopback, 10.1.2.3,192.0.2.0/24, 2001:db8::/48,10.1.2.3',
     ORPHAN_TIMEOUT_MS: '60000',
+    REDIS_TIMEOUT_MS: '400',
     DRAIN_DELAY_MS: '5000',
     SHUTDOWN_TIMEOUT_MS: '10000',
     BURGEE_FAULT_COMPILE_MS: '5000',
     BURGEE_ROLE: 'worker',
     BURGEE_SLOT: '2',
     TRANSPORT: 'node',
+    DATABASE_URL: 'postgres://user:word@db.example/burgee?sslmode=verify-full',
+    DATABASE_POOL_SIZE: '25',
+    DATABASE_TIMEOUT_MS: '2000',
     PATH: '/bin',
   });
   t.same(config, {
@@ -64,6 +68,9 @@ test('takes what is set', (t) => {
     workers: 4,
     transport: 'node',
     dataDir: '/var/lib/burgee',
+    databaseUrl: 'postgres://user:word@db.example/burgee?sslmode=verify-full',
+    databasePoolSize: 25,
+    databaseTimeoutMs: 2000,
     logLevel: 'warn',
     accessLog: 'all',
     bootstrapAdminKey: SECRET,
@@ -75,6 +82,7 @@ test('takes what is set', (t) => {
     tlsKeyFile: '/run/secrets/key.pem',
     trustProxy: ['127.0.0.0/8', '::1/128', '10.1.2.3/32', '192.0.2.0/24', '2001:db8::/48'],
     orphanTimeoutMs: 60_000,
+    redisTimeoutMs: 400,
     drainDelayMs: 5000,
     shutdownTimeoutMs: 10_000,
     faultCompileMs: 5000,
@@ -221,3 +229,23 @@ function refusal(t: Test, env: Record<string, string>): ConfigError {
   t.fail('it was accepted');
   throw new Error('accepted');
 }
+
+test('a DATABASE_URL that cannot work is refused for what is wrong with it, and never shown', (t) => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['mysql://u:hidden@h/d', /does not begin with postgres:/],
+    ['postgres://u:hidden@a:5432,b:5432/d?target_session_attrs=read-write', /names several hosts/],
+    ['postgres://u:hid/den@h:5432/d', /is no URL; in a password write/],
+    ['postgres://u:hidden@h/d?sslmode=prefer', /has sslmode="prefer", which is none of disable, require/],
+    ['postgres://u:hidden@h/d?sslmode=verify-ca', /verify-ca without sslrootcert/],
+  ];
+  for (const [DATABASE_URL, expected] of cases) {
+    t.throws(() => loadConfig({ DATABASE_URL }), expected);
+    try {
+      loadConfig({ DATABASE_URL });
+    } catch (error) {
+      t.notMatch(String(error), /hid/);
+    }
+  }
+  t.ok(loadConfig({ DATABASE_URL: 'postgresql://u@%2Frun%2Fpostgresql/d' }));
+  t.end();
+});

@@ -72,7 +72,8 @@ function dialCluster(
     clusterRetryStrategy: null,
     maxRedirections: REDIRECTIONS_MAX,
     slotsRefreshTimeout: ASIDE_MS_MAX,
-    slotsRefreshInterval: 5_000,
+    // Its timer outlives the client. Who moved is told by the node that is asked, and a node that is lost by its commands.
+    slotsRefreshInterval: 0,
     // A certificate names hosts: their names must reach the handshake, where the default would make addresses of them.
     ...(target.tls ? { dnsLookup: (name, callback) => callback(null, name) } : {}),
   });

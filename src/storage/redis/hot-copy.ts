@@ -109,7 +109,8 @@ export function createHotCopy(deps: HotCopyDeps): RedisHotCopy {
     if (bytesMin > bytesMax) return tooLarge(bytesMin, 0);
     const keys = [copyKey(epoch), claimKey(epoch)];
     const about = [FIRST_BYTES, middleBytes(content.head), revision, COPY_MS, CLAIM_MS];
-    const [there, isWanted] = (await redis.run(renew, keys, about)) as [number, number];
+    const [text, isWanted] = (await redis.run(renew, keys, about)) as [Buffer, number];
+    const there = Number(text);
     if (isWanted === 0 && !(isMending && there === revision)) return [there === revision ? 'renewed' : 'kept', there];
     const bytes = await encodeHotCopy(content, hash, signer, nextTurn);
     if (bytes.length > bytesMax) return tooLarge(bytes.length, there);
@@ -121,8 +122,7 @@ export function createHotCopy(deps: HotCopyDeps): RedisHotCopy {
   async function send(epoch: string, revision: number, bytes: Buffer): Promise<number> {
     const keys = [copyKey(epoch), claimKey(epoch)];
     const about = [FIRST_BYTES, revision, COPY_MS];
-    if (bytes.length <= pieceBytes)
-      return (await redis.run(put, keys, [...about, bytes], limits.hotCopyMsMax)) as number;
+    if (bytes.length <= pieceBytes) return Number(await redis.run(put, keys, [...about, bytes], limits.hotCopyMsMax));
     const own = `${copyKey(epoch)}:of:${deps.nodeId}`;
     const untilMs = clock.nowMs() + limits.hotCopyMsMax;
     await redis.command('set', [own, bytes.subarray(0, pieceBytes), 'PX', PIECES_MS]);
@@ -130,7 +130,7 @@ export function createHotCopy(deps: HotCopyDeps): RedisHotCopy {
       if (clock.nowMs() > untilMs) throw new TierUnavailable('the snapshot takes too long to go to Redis');
       await redis.run(append, [own], [bytes.subarray(start, start + pieceBytes)]);
     }
-    return (await redis.run(putPieces, [...keys, own], [...about, bytes.length])) as number;
+    return Number(await redis.run(putPieces, [...keys, own], [...about, bytes.length]));
   }
 
   function tooLarge(bytes: number, there: number): readonly [WriteOutcome, number] {
@@ -159,9 +159,10 @@ export function createHotCopy(deps: HotCopyDeps): RedisHotCopy {
     writes,
     trust,
     async standing(epoch) {
-      const found = (await redis.run(standing, [copyKey(epoch)], [FIRST_BYTES])) as [number, number] | null;
+      const found = (await redis.run(standing, [copyKey(epoch)], [FIRST_BYTES])) as [Buffer, number] | null;
       if (found === null) return undefined;
-      const [revision, ttlMs] = found;
+      const revision = Number(found[0]);
+      const ttlMs = found[1];
       // Without an end, or with one that no node gave it: it is to be written again, which sets that right.
       return { revision, ttlMs: ttlMs < 0 || ttlMs > COPY_MS ? 0 : ttlMs };
     },

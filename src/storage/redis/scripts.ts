@@ -1,7 +1,7 @@
 // What Redis does in one step, in the Lua and with the commands that every server from Redis 6 on has. A value is taken
 // for a snapshot by its first eight bytes and its revision is read from its header, where src/snapshot/encoding.ts puts
 // it: there is no second place that could say another one. Numbers of Lua are exact up to 2^53, and so are revisions; what
-// claims more is no snapshot.
+// claims more is no snapshot. They are answered as texts, for the client's integers are less exact.
 import { redisScript } from './connection.ts';
 
 const REVISION_OF = `
@@ -12,6 +12,7 @@ local function revisionOf(head)
   if revision > 9007199254740991 then return 0 end
   return revision
 end
+local function text(number) return string.format('%.0f', number) end
 local head = redis.pcall('GETRANGE', KEYS[1], 0, 47)
 local there = revisionOf(head)
 `;
@@ -19,7 +20,7 @@ local there = revisionOf(head)
 /** KEYS: the copy. ARGV: the first 8 bytes. Its revision and what is left of its time, ms; nothing: there is none. */
 export const standing = redisScript(`${REVISION_OF}
 if there == 0 then return false end
-return {there, redis.call('PTTL', KEYS[1])}
+return {text(there), redis.call('PTTL', KEYS[1])}
 `);
 
 /**
@@ -31,23 +32,23 @@ local mine = tonumber(ARGV[3])
 if there > mine then
   local left = redis.call('PTTL', KEYS[1])
   if left < 0 or left > tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
-  return {there, 0}
+  return {text(there), 0}
 end
 if there == mine and string.sub(head, 25, 48) == ARGV[2] then
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
-  return {there, 0}
+  return {text(there), 0}
 end
-if redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[5], 'NX') then return {there, 1} end
-return {there, 0}
+if redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[5], 'NX') then return {text(there), 1} end
+return {text(there), 0}
 `);
 
 /** KEYS: the copy, the claim. ARGV: the first 8 bytes, the revision, its time, the value. The revision that is there then. */
 export const put = redisScript(`${REVISION_OF}
 redis.call('DEL', KEYS[2])
 local mine = tonumber(ARGV[2])
-if there > mine then return there end
+if there > mine then return text(there) end
 redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[3])
-return mine
+return text(mine)
 `);
 
 /** KEYS: the pieces. ARGV: the next. What comes too late must not stay without an end: then nothing is done. */
@@ -62,11 +63,11 @@ redis.call('DEL', KEYS[2])
 local mine = tonumber(ARGV[2])
 if there > mine or redis.call('STRLEN', KEYS[3]) ~= tonumber(ARGV[4]) then
   redis.call('DEL', KEYS[3])
-  return there
+  return text(there)
 end
 redis.call('RENAME', KEYS[3], KEYS[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return mine
+return text(mine)
 `);
 
 /**
