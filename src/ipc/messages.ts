@@ -40,6 +40,8 @@ export interface CommandRequest {
   readonly idempotency: { readonly key: string; readonly fingerprint: string } | undefined;
   /** The asking key's tags, when it has any: a flag that carries none of them does not exist for it. */
   readonly tags?: readonly string[] | undefined;
+  /** Set by the primary: what it has published. A store that is behind it, by its own word, writes nothing. */
+  readonly seen?: { readonly epoch: string; readonly revision: number } | undefined;
   readonly command: Command;
 }
 

@@ -18,8 +18,8 @@ export interface Commands {
 
 export function createCommands(deps: {
   readonly store: Pick<Store, 'run'>;
-  readonly sync: Pick<SyncLoop, 'reach' | 'wentBack' | 'storeAway' | 'checked'>;
-  readonly publisher: Pick<Publisher, 'served'>;
+  readonly sync: Pick<SyncLoop, 'reach' | 'wentBack' | 'storeAway' | 'checked' | 'lookNow'>;
+  readonly publisher: Pick<Publisher, 'served' | 'head'>;
   /** To be called before a transaction: ends this process when another primary has taken its place. */
   readonly fence: () => void;
   /** Resolves when every worker from before this primary has joined or is dead; nothing is written earlier. */
@@ -74,7 +74,11 @@ export function createCommands(deps: {
     const above = isAccept ? Math.max(command.above, await deps.highest()) : 0;
     // One that has grown past what it lost does not look like one that went back.
     const force = isAccept && (command.force === true || deps.sync.wentBack !== undefined);
-    const outcome = await deps.store.run(isAccept ? { ...request, command: { ...command, above, force } } : request);
+    const outcome = await deps.store.run(
+      isAccept ? { ...request, command: { ...command, above, force } } : { ...request, seen: deps.publisher.head },
+    );
+    // The store may have gone back since it was asked last.
+    if (!outcome.ok && outcome.code === 'STORE_WENT_BACK') deps.sync.lookNow();
     if (!outcome.ok) return outcome;
     if (isAccept) deps.warn({ actor: request.actor, above, revision: outcome.revision }, 'the store was accepted');
     await deps.sync.reach(outcome.revision);

@@ -17,8 +17,8 @@ export interface KnownRevisions {
   highestWitnessed(epoch: string): number;
   /** Set once the store was found without what is known, until accepted(). */
   readonly loss: string | undefined;
-  /** The highest revision that was known when it was found out; 0: none. What is heard later may be of the store as it was accepted. */
-  readonly lostTo: number;
+  /** The highest that was known when the store was found without it. What is told later may be of what was accepted. */
+  readonly lostRevision: number;
   /** The store was asked after `known` was known, and is at `revision`, below it. */
   lost(revision: number, known: number): void;
   accepted(): void;
@@ -28,7 +28,7 @@ export function createKnownRevisions(): KnownRevisions {
   const witnessed = new Map<string, number>();
   const made = new Map<string, number>();
   let loss: string | undefined;
-  let lostTo = 0;
+  let lostRevision = 0;
 
   function note(into: Map<string, number>, epoch: string, revision: number): void {
     if (epoch === '' || !(revision > (into.get(epoch) ?? 0)) || revision > REVISION_MAX) return;
@@ -47,17 +47,16 @@ export function createKnownRevisions(): KnownRevisions {
     get loss() {
       return loss;
     },
-    get lostTo() {
-      return lostTo;
+    get lostRevision() {
+      return lostRevision;
     },
     lost(revision, known) {
-      if (loss !== undefined) return;
-      lostTo = known;
-      loss = `the store is at revision ${revision}, ${known} was published`;
+      lostRevision = Math.max(lostRevision, known);
+      loss ??= `the store is at revision ${revision}, ${known} was published`;
     },
     accepted() {
       loss = undefined;
-      lostTo = 0;
+      lostRevision = 0;
     },
   };
 }

@@ -104,6 +104,7 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
   function isBehind({ epoch, revision }: SnapshotHead, before: number): boolean {
     if (epoch !== publisher.head?.epoch || revision >= before) return false;
     known.lost(revision, before);
+    grownTo = 0;
     alarm.say({ store: revision, published: before }, 'the store went back');
     return true;
   }
@@ -157,8 +158,10 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
    * accept` does. That it grows past what is known is no such thing.
    */
   async function followAccepted(head: SnapshotHead): Promise<void> {
-    if (head.revision <= known.lostTo || head.revision === grownTo) return;
-    const delta = await ask(() => store.readSince(known.lostTo));
+    const { lostRevision } = known;
+    if (head.revision <= lostRevision) grownTo = 0;
+    if (head.revision <= lostRevision || head.revision === grownTo) return;
+    const delta = await ask(() => store.readSince(lostRevision));
     if (delta === undefined) return reload('accepted', `the store was accepted at revision ${head.revision}`);
     grownTo = delta.head.revision;
   }

@@ -1,5 +1,6 @@
 // `burgee store accept`: a store that went back (a restored backup, a failover that lost commits) is taken as it is now.
 // Its revision goes above every one that anybody has seen, so that no reader takes its content for that of an older one.
+import type { CommandRequest } from '../ipc/messages.ts';
 import { type Done, refuse, type Write } from './write.ts';
 
 /**
@@ -28,4 +29,14 @@ export async function acceptStore(
   if (write.kind === 'postgres') await write.tx.query("SELECT pg_notify('burgee', $1)", [String(revision)]);
   const body = JSON.stringify({ revision, previous_revision: before });
   return { ok: true, status: 200, headers: {}, body, revision };
+}
+
+/** Refuses what a node asks that has seen more of this store than there is: the store went back since it looked last. */
+export function requireSeen({ epoch, revisionBefore }: Write, seen: CommandRequest['seen']): void {
+  if (seen === undefined || seen.epoch !== epoch || seen.revision <= revisionBefore) return;
+  refuse(
+    'STORE_WENT_BACK',
+    `the store is at revision ${revisionBefore}, ${seen.revision} was published; ` +
+      'nothing is written until an operator has run `burgee store accept`.',
+  );
 }

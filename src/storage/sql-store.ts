@@ -1,6 +1,6 @@
 // The store over SQL: one lock, one transaction and one revision for each write; reads that see one state.
 import type { CommandOutcome, CommandRequest } from '../ipc/messages.ts';
-import { acceptStore } from './accept.ts';
+import { acceptStore, requireSeen } from './accept.ts';
 import { pruneBlobs, readBlob } from './blobs.ts';
 import { createCompaction } from './compaction.ts';
 import { createEnvironment } from './environments.ts';
@@ -105,6 +105,7 @@ export function createStore(sql: Sql, options: StoreOptions = {}): Store {
   ): Promise<CommandOutcome> {
     return sql.transaction(async (tx) => {
       const write = await beginWrite(sql, tx, { actor: request.actor, requestId: request.requestId, at: now() });
+      if (request.command.type !== 'store.accept') requireSeen(write, request.seen);
       const before = replay === undefined ? undefined : await readReplay(write, replay);
       if (before !== undefined) return { ...before, headers: { ...before.headers, 'Idempotent-Replayed': 'true' } };
       const done = await perform(write, request, prepared);

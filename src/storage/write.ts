@@ -64,6 +64,7 @@ export interface Write {
   readonly at: Date;
   /** RFC 3339 in UTC with milliseconds. */
   readonly now: string;
+  readonly epoch: string;
   /** The store's when the lock was taken. */
   readonly revisionBefore: number;
   /** The revision that this write makes if it changes anything. */
@@ -79,7 +80,7 @@ export async function beginWrite(
 ): Promise<Write> {
   // The writer's mark keeps the trigger on api_keys out of it: its work is done here.
   await tx.query("SELECT set_config('lock_timeout', '2s', true), set_config('burgee.writer', 'on', true)");
-  const [row] = await tx.query<{ revision: string }>('SELECT revision FROM store FOR UPDATE');
+  const [row] = await tx.query<{ epoch: string; revision: string }>('SELECT epoch, revision FROM store FOR UPDATE');
   if (row === undefined) throw new Error('the table store has lost its row');
   const revisionBefore = Number(row.revision);
   return {
@@ -89,6 +90,7 @@ export async function beginWrite(
     // The column is text, which has no place for NUL.
     requestId: who.requestId.replaceAll('\u0000', ''),
     at: who.at,
+    epoch: row.epoch,
     now: who.at.toISOString(),
     revisionBefore,
     revision: revisionBefore + 1,

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'tap';
+import { type Test, test } from 'tap';
 import type { Command, Grantor } from '../../src/ipc/messages.ts';
 import { ensureFirstKey } from '../../src/storage/bootstrap.ts';
 import { generateKey, hashKey, parseKey } from '../../src/storage/key-format.ts';
@@ -24,7 +24,7 @@ function makeKey(body: object, grantor: Grantor = ROOT): Command {
   clockMs += 1;
   return { type: 'key.create', grantor, body };
 }
-test('the first key is made once, announced before it counts', { skip: isServer && 'only embedded' }, async (t) => {
+async function firstKeyEmbedded(t: Test): Promise<void> {
   const announced: string[] = [];
   await t.rejects(ensureFirstKey(sql, { announce: () => Promise.reject(new Error('disk full')) }), /disk full/);
   const { created, key } = await ensureFirstKey(sql, {
@@ -43,16 +43,19 @@ test('the first key is made once, announced before it counts', { skip: isServer 
     environments: null,
   });
   t.throws(() => ensureFirstKey(sql, { bootstrapAdminKey: 'short' }), /32/);
-});
+}
 
-test('on a server the first key is the one that is given, or none', { skip: !isServer && 'no server' }, async (t) => {
+async function firstKeyOnServer(t: Test): Promise<void> {
   t.same(await ensureFirstKey(sql), { created: false, key: undefined });
   const options = { bootstrapAdminKey: generateKey('admin'), now: () => new Date(clockMs) };
   const made = await Promise.all([1, 2, 3].map(() => ensureFirstKey(sql, options)));
   t.equal(made.filter(({ created }) => created).length, 1);
   const [item] = (await store.readAll()).items.filter(({ kind }) => kind === 'key');
   t.match(JSON.parse(item?.json ?? ''), { key_hash: hashKey(options.bootstrapAdminKey), scopes: ['admin'] });
-});
+}
+
+if (isServer) test('on a server the first key is the one that is given, or none', firstKeyOnServer);
+else test('the first key is made once, announced before it counts', firstKeyEmbedded);
 
 test('a new key is shown once, and its hash never', async (t) => {
   const outcome = await ask(makeKey({ name: 'web', environments: ['prod'] }));

@@ -15,6 +15,9 @@ const SUITES = [
   'storage-warnings',
 ] as const;
 
+/** As .taprc starts test files. */
+const START = new URL('../../scripts/start-test.mjs', import.meta.url).href;
+
 t.setTimeout(300_000);
 
 const found = findPostgres();
@@ -33,7 +36,7 @@ for (const [name, programs] of [
     const running = SUITES.map((suite) =>
       all.spawn(
         process.execPath,
-        [...process.execArgv, fileURLToPath(new URL(`./${suite}.test.ts`, import.meta.url))],
+        ['--enable-source-maps', `--import=${START}`, fileURLToPath(new URL(`./${suite}.test.ts`, import.meta.url))],
         { env: { ...process.env, BURGEE_TEST_DATABASE: server.url } },
         suite,
       ),

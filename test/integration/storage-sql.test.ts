@@ -171,6 +171,24 @@ test('a look sees one state, whatever is written meanwhile, and writes nothing',
   );
 });
 
+test('a write by a node that has seen more of this store is refused, and writes nothing', async (t) => {
+  const { epoch, revision } = await store.readHead();
+  const write = (id: number, seen: { readonly epoch: string; readonly revision: number }) =>
+    store.run({
+      id,
+      actor: 'test',
+      requestId: `seen-${id}`,
+      idempotency: undefined,
+      seen,
+      command: { type: 'environment.create', body: { environment: `seen-${id}` } },
+    });
+  t.match(await write(1, { epoch, revision: revision + 1 }), { ok: false, code: 'STORE_WENT_BACK' });
+  t.equal((await store.readHead()).revision, revision);
+  t.match(await write(2, { epoch, revision }), { ok: true, revision: revision + 1 });
+  const other = '5f3c1d1e-7f0b-4f0c-9b2e-000000000002';
+  t.match(await write(3, { epoch: other, revision: revision + 9 }), { ok: true }, 'of another store it says nothing');
+});
+
 test('an error swallowed inside a transaction does not become a quiet rollback', async (t) => {
   await t.rejects(
     sql.transaction((tx) => tx.query('SELECT nonsense').catch(() => 'swallowed')),

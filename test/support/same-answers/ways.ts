@@ -102,7 +102,42 @@ async function openLane({ port, key, many }: CompareOptions): Promise<Lane> {
   const { handle, flags } = await socket.nextJson();
   const ids = flags.map((flag: { flag_id: string }) => flag.flag_id);
   if (JSON.stringify(ids) !== JSON.stringify(many.flagIds)) throw new Error(`prepared other flags: ${ids}`);
-  return { http, socket, handle, variants: flags.map((flag: { variants: string[] }) => flag.variants) };
+  return { http: patient(http), socket, handle, variants: flags.map((flag: { variants: string[] }) => flag.variants) };
+}
+
+/**
+ * A worker that does all this at once on a busy machine may say that it is too much: then it is asked again. What is looked
+ * at here are answers.
+ */
+function patient(http: Connection): Connection {
+  return {
+    ...http,
+    async request(...asked) {
+      for (;;) {
+        const reply = await http.request(...asked);
+        if (reply.status !== 503) return reply;
+      }
+    },
+  };
+}
+
+/** The same for messages; the replies in the order of their questions, whose ids count up from `firstId`. */
+// biome-ignore lint/suspicious/noExplicitAny: replies of every kind
+async function askAll(lane: Lane, questions: readonly Record<string, unknown>[], firstId: number): Promise<any[]> {
+  const send = (i: number): void => lane.socket.write(textFrame({ ...questions[i], id: firstId + i }));
+  for (const i of questions.keys()) send(i);
+  // biome-ignore lint/suspicious/noExplicitAny: replies of every kind
+  const replies: any[] = [];
+  for (let left = questions.length; left > 0; ) {
+    const reply = await lane.socket.nextJson();
+    const i = reply.id - firstId;
+    if (reply.code === 'OVERLOADED') send(i);
+    else {
+      replies[i] = reply;
+      left--;
+    }
+  }
+  return replies;
 }
 
 function expect(many: ManyFlags, contexts: readonly SharedContext[]): Batch {
@@ -141,16 +176,12 @@ async function askBinary(lane: Lane, batch: Batch, check: Check): Promise<void> 
 async function askMessages(lane: Lane, many: ManyFlags, batch: Batch, check: Check, named: boolean): Promise<void> {
   const flags = named ? { flags: many.flagIds } : {};
   const contexts = batch.contexts.map(({ userId, attributes }) => ({ user_id: userId, attributes }));
-  lane.socket.write(textFrame({ type: 'evaluate_batch', id: 1, environment: 'prod', contexts, ...flags }));
-  checkRows('evaluate_batch', many, batch, check, (await lane.socket.nextJson()).results);
-  for (const [i, context] of contexts.entries()) {
-    lane.socket.write(textFrame({ type: 'evaluate', id: 10 + i, environment: 'prod', ...context, ...flags }));
-  }
-  const rows: Record<string, unknown>[] = [];
-  for (const _ of contexts) {
-    const { id, results } = await lane.socket.nextJson();
-    rows[id - 10] = results;
-  }
+  const whole = { type: 'evaluate_batch', environment: 'prod', contexts, ...flags };
+  const [reply] = await askAll(lane, [whole], 1);
+  checkRows('evaluate_batch', many, batch, check, reply.results);
+  const each = contexts.map((context) => ({ type: 'evaluate', environment: 'prod', ...context, ...flags }));
+  const replies = await askAll(lane, each, 10);
+  const rows = replies.map(({ results }) => results);
   checkRows('evaluate', many, batch, check, rows);
 }
 

@@ -16,7 +16,7 @@ const gauges = {
 
 test('tells of Redis only where there is one', async (t) => {
   const metrics = createNodeMetrics({ processMetrics: false });
-  t.notMatch(await metrics.text(gauges), /redis|hot_copy/);
+  t.notMatch(await metrics.text(gauges), /^burgee_(redis|hot_copy)_/m);
   const tallies = {
     isUp: true,
     failures: new Map([['timeout', 3]]),

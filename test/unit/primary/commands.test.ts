@@ -23,8 +23,14 @@ test('a primary in whose place another one is now begins no transaction', async 
       },
     },
     ...idle,
-    sync: { reach: async () => {}, checked: async () => {}, wentBack: undefined, storeAway: undefined },
-    publisher: { served: async () => {} },
+    sync: {
+      reach: async () => {},
+      checked: async () => {},
+      wentBack: undefined,
+      storeAway: undefined,
+      lookNow: () => {},
+    },
+    publisher: { served: async () => {}, head: undefined },
     // The process ends here; nothing after it happens.
     fence: () => {
       throw new Error('another process took DATA_DIR');
@@ -46,8 +52,8 @@ test('an accept takes a store that has grown past what is known, if it had gone 
         },
       },
       highest: async () => 9,
-      sync: { reach: async () => {}, checked: async () => {}, wentBack, storeAway: undefined },
-      publisher: { served: async () => {} },
+      sync: { reach: async () => {}, checked: async () => {}, wentBack, storeAway: undefined, lookNow: () => {} },
+      publisher: { served: async () => {}, head: undefined },
       fence: () => {},
     });
     t.match(await commands.run({ ...REQUEST, command: { type: 'store.accept', above: 0 } }), { ok: true });
