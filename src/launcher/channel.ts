@@ -46,19 +46,24 @@ export function createLauncherChannel(deps: {
     if (message.type === 'drain') deps.onDrain(message.reason);
     else deps.onLeave(message.reason);
   };
+  let isStopped = false;
   const lost = (): void => {
+    if (isStopped) return;
     stop();
     deps.onLost();
   };
   const say = createSender<ToLauncher>(process);
   const stopBeats = (deps.clock ?? systemClock).every(BEAT_MS, () => say({ type: 'beat' }));
   const stop = (): void => {
+    isStopped = true;
     stopBeats();
     process.off('message', receive);
     process.off('disconnect', lost);
   };
   process.on('message', receive);
   process.once('disconnect', lost);
+  // A launcher that died while this process was loaded is not heard of again.
+  if (!process.connected) setImmediate(lost);
   say({ type: 'beat' });
 
   return {

@@ -3,7 +3,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import type { Clock } from '../run/clock.ts';
 import { EXIT_CONFIGURATION, EXIT_OWNED } from '../run/owned.ts';
-import type { ProcessIdentity } from '../run/process-identity.ts';
+import { isAlive, type ProcessIdentity } from '../run/process-identity.ts';
 import type { RunDir } from '../run/run-dir.ts';
 import type { CheckOutcome } from './check-build.ts';
 import { generationName } from './generation.ts';
@@ -67,7 +67,7 @@ export interface LauncherDeps {
   readonly configHash: string;
   /** Whether a build could take over. Never rejects; ends early when `abort` says so. */
   readonly check: (build: Build, abort: AbortSignal) => Promise<CheckOutcome>;
-  readonly runDir: Pick<RunDir, 'workers'>;
+  readonly runDir: Pick<RunDir, 'readPid' | 'workers'>;
   readonly clock: Clock;
   readonly log: LauncherLog;
   readonly shutdownTimeoutMs: number;
@@ -306,18 +306,26 @@ class ProcessLauncher implements Launcher {
     const everReady = this.#proven !== undefined;
     if (exit.code === EXIT_CONFIGURATION || exit.code === EXIT_OWNED) {
       log.error(fields, 'the primary refused to run; see its message');
-      if (!everReady) await this.#workers.kill(this.#inherited);
+      if (!everReady) await this.#endOwnWorkers();
       return exit.code;
     }
     if (!everReady) {
       log.error(fields, 'the primary ended before it was ever ready; not starting it again');
-      // They would wait for another primary for ever; those from before this launcher serve on.
-      await this.#workers.kill(this.#inherited);
+      await this.#endOwnWorkers();
       // A service that never ran has not ended well, whatever its primary says.
       return exit.code === undefined || exit.code === 0 ? 1 : exit.code;
     }
     log.error(fields, 'the primary ended; workers serve on while it is started again');
     return undefined;
+  }
+
+  /**
+   * Workers that only a primary of this launcher can have started would wait for another one for ever. Those from before
+   * this launcher serve on, and so do those of a primary that lives: it owns DATA_DIR, whoever started it.
+   */
+  async #endOwnWorkers(): Promise<void> {
+    const owner = this.#deps.runDir.readPid('primary');
+    if (owner === undefined || !isAlive(owner)) await this.#workers.kill(this.#inherited);
   }
 
   async #backOff(exit: PrimaryExit): Promise<void> {

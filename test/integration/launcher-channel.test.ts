@@ -6,6 +6,7 @@ import { runToEnd } from '../support/service.ts';
 import { fixture, identityOf, startScript, until } from '../unit/run/fixtures/support.ts';
 
 const PRIMARY = fixture('channel-primary.ts', import.meta.url);
+const LATE_PRIMARY = fixture('late-channel-primary.ts', import.meta.url);
 
 test('a primary beats, says when it is ready, is told to drain once, and leaves the signals to its launcher', async (t) => {
   const child = startScript(t, PRIMARY);
@@ -31,6 +32,13 @@ test('a primary learns that its launcher is gone', async (t) => {
   const child = startScript(t, PRIMARY);
   await until(() => child.connected);
   await once(child, 'message');
+  const exited = once(child, 'exit');
+  child.disconnect();
+  t.same(await exited, [42, null]);
+});
+
+test('a primary whose launcher died while it was loaded learns so, too', async (t) => {
+  const child = startScript(t, LATE_PRIMARY);
   const exited = once(child, 'exit');
   child.disconnect();
   t.same(await exited, [42, null]);

@@ -125,6 +125,19 @@ test('a start that failed takes its own workers with it, and none from before', 
   t.ok(isAlive(older));
 });
 
+test('a start that failed leaves the workers of a primary that lives alone', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
+  const other = identityOf(startSleeper(t));
+  for (const word of ['worker-exit-3', 'worker-exit-7']) {
+    const rig = launch(t, word, { before: (runDir) => runDir.writePid('primary', other) });
+    t.equal(await rig.ended, Number(word.at(-1)));
+    const worker = rig.runDir.readPid('worker-1');
+    t.ok(worker !== undefined && isAlive(worker), word);
+    if (worker !== undefined) signalProcess(worker, 'SIGKILL');
+  }
+});
+
 test('workers outlive their primary while it is started again', { skip: process.platform !== 'linux' }, async (t) => {
   const rig = launch(t, 'worker-crash good');
   await until(() => rig.readyCount() === 2);
