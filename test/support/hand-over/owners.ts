@@ -23,7 +23,7 @@ export function watchOwners(node: NodeUnderFault, ledger: Ledger): () => void {
     }
     for (const [pid, seen] of former) {
       const state = stateOf(pid);
-      if (state === undefined || state === 'Z' || state === 'X') {
+      if (isGone(state)) {
         former.delete(pid);
         continue;
       }
@@ -33,7 +33,8 @@ export function watchOwners(node: NodeUnderFault, ledger: Ledger): () => void {
       const elapsedMs = Math.min(LOOK_MS, nowMs - seen.lookedMs);
       const waitedMs =
         seen.cpu === undefined || cpu === undefined ? 0 : waitedBetween(seen.cpu, cpu, nowMs - seen.lookedMs);
-      if (state !== 'T') seen.runningMs += Math.max(0, elapsedMs - waitedMs);
+      // A rival that was refused after it had taken the lock's name is dead, and owns nothing.
+      if (state !== 'T' && !isGone(stateOf(owner as number))) seen.runningMs += Math.max(0, elapsedMs - waitedMs);
       seen.lookedMs = nowMs;
       seen.cpu = cpu;
       if (seen.runningMs <= LEAVE_MS) continue;
@@ -42,6 +43,10 @@ export function watchOwners(node: NodeUnderFault, ledger: Ledger): () => void {
     }
   }, LOOK_MS);
   return () => clearInterval(timer);
+}
+
+function isGone(state: string | undefined): boolean {
+  return state === undefined || state === 'Z' || state === 'X';
 }
 
 function namedOwner(dataDir: string): number | undefined {
