@@ -6,8 +6,11 @@ import type { Ledger } from './ledger.ts';
 import { type NodeUnderFault, stateOf } from './node.ts';
 
 const LOOK_MS = 25;
-/** Between the moment a process gives its lock back, or learns that it lost it, and its end. */
-const LEAVE_MS = 1500;
+/**
+ * Between the moment a process gives its lock back, or learns that it lost it, and its end: one that is still starting
+ * learns it when it has opened its store. Until then nobody else has the name of DATA_DIR, and so nobody else publishes.
+ */
+const LEAVE_MS = 3000;
 
 /** Returns what stops it. `waits`: that process is stopped by the experiment, and has its time from when it is continued. */
 export function watchOwners(node: NodeUnderFault, ledger: Ledger): () => void {
