@@ -25,6 +25,8 @@ export interface HeldSnapshot {
 export interface CompileDeps {
   readonly readBlob: ReadBlob;
   readonly hashUser: HashUser;
+  /** By which slices are measured, in milliseconds. Left out: the process's clock. */
+  readonly now?: () => number;
 }
 
 export type Compiled =
@@ -32,7 +34,7 @@ export type Compiled =
   | { readonly ok: false; readonly reason: string };
 
 export async function compileSnapshot(envelope: Envelope, deps: CompileDeps): Promise<Compiled> {
-  const slices = createSlices();
+  const slices = createSlices(deps.now);
   const sums: Sums = { keys: 0n, rest: 0n };
   const tags = new Map<string, bigint>();
   const environmentJson = new Map<string, string>();
@@ -89,7 +91,7 @@ interface EnvironmentDelta {
 }
 
 export async function compileDelta(base: HeldSnapshot, envelope: Envelope, deps: CompileDeps): Promise<Compiled> {
-  const slices = createSlices();
+  const slices = createSlices(deps.now);
   const sums: Sums = { ...base.sums };
   const puts: SnapshotItem[] = [];
   const environmentDeltas = new Map<string, EnvironmentDelta>();

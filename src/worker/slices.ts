@@ -8,14 +8,15 @@ export interface Slices {
   pause(): Promise<void> | undefined;
 }
 
-export function createSlices(): Slices {
-  let startedAt = performance.now();
+/** `now`: milliseconds that only grow. */
+export function createSlices(now: () => number = () => performance.now()): Slices {
+  let startedAt = now();
   return {
     pause() {
-      if (performance.now() - startedAt < SLICE_MS_MAX) return undefined;
+      if (now() - startedAt < SLICE_MS_MAX) return undefined;
       return new Promise((resolve) => {
         setImmediate(() => {
-          startedAt = performance.now();
+          startedAt = now();
           resolve();
         });
       });

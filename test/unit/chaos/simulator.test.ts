@@ -10,7 +10,7 @@ const SCHEDULES = 800;
 const FOUND: Readonly<Record<Break, readonly [seed: number, rule: string]>> = {
   gap: [1, 'torn-read'],
   epoch: [6, 'torn-read'],
-  'hot-copy': [581, 'hot-copy-went-back'],
+  'hot-copy': [371, 'hot-copy-went-back'],
 };
 
 test('nothing that must hold is broken', async (t) => {
@@ -39,8 +39,8 @@ test('a seed makes the same schedule again, alone or beside others', async (t) =
   await runSchedules({ schedules: 1, seed, say: (text) => again.push(text) });
   t.ok(alone.length > 50);
   t.same(again, alone);
-  const { failures } = await runSchedules({ schedules: 10, seed: 575, broken: 'hot-copy' });
-  const [first] = (await runSchedules({ schedules: 1, seed: 581, broken: 'hot-copy' })).failures;
+  const { failures } = await runSchedules({ schedules: 10, seed: 365, broken: 'hot-copy' });
+  const [first] = (await runSchedules({ schedules: 1, seed: 371, broken: 'hot-copy' })).failures;
   t.same(failures[0], first);
 });
 
