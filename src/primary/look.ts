@@ -162,6 +162,9 @@ export function createLook(deps: LookDeps & { readonly counts: OpenCounts }): Lo
     if (head.revision <= lostRevision) grownTo = 0;
     if (head.revision <= lostRevision || head.revision === grownTo) return;
     const delta = await ask(() => store.readSince(lostRevision));
+    // The database may have been exchanged between the two questions.
+    const { epoch } = delta?.head ?? (await ask(() => store.readHead()));
+    if (epoch !== head.epoch) return reload('epoch', `another store: epoch ${epoch}`);
     if (delta === undefined) return reload('accepted', `the store was accepted at revision ${head.revision}`);
     grownTo = delta.head.revision;
   }
