@@ -113,7 +113,6 @@ export async function loadWithoutStore(deps: {
   if (kept === undefined) return undefined;
   const { epoch, revision } = kept.content.head;
   hotCopy?.trust(kept.content.items);
-  hotCopy?.trust(kept.content.items);
   const standing = await orUndefined(hotCopy?.standing(epoch));
   if (standing !== undefined && standing.revision > revision) {
     const hot = await orUndefined(hotCopy?.read(epoch));
